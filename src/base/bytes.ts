@@ -1,0 +1,33 @@
+/**
+ * Text on Xen's wires is bytes. Paths and numbers are ASCII; values are whatever the writer put
+ * there. Latin-1 maps each byte to one character and back, so no value is ever damaged.
+ */
+
+/** Bytes to a string with one character per byte (0 to 255). */
+export function latin1Decode(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  // String.fromCharCode takes its arguments on the stack, so it is fed in bounded runs.
+  const run = 4096;
+  if (end - start <= run) return String.fromCharCode(...bytes.subarray(start, end));
+  let text = '';
+  for (let at = start; at < end; at += run) {
+    text += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + run)));
+  }
+  return text;
+}
+
+/** Writes `text` at `offset` and returns the offset after it. Throws on a character above 255. */
+export function latin1Write(text: string, target: Uint8Array, offset: number): number {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0xff) throw new RangeError(`character ${i} of a byte string is above 255`);
+    target[offset + i] = code;
+  }
+  return offset + text.length;
+}
+
+/** A string with one character per byte to bytes. Throws on a character above 255. */
+export function latin1Encode(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  latin1Write(text, bytes, 0);
+  return bytes;
+}
