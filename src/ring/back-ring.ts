@@ -1,0 +1,110 @@
+/**
+ * The back end's half of a ring of slots, after the macros of xen/include/public/io/ring.h.
+ *
+ *     do {
+ *       for (let n = ring.unconsumedRequests(); n > 0; n--) { ring.takeRequest(request); … }
+ *     } while (ring.finalCheckForRequests());
+ *
+ *     ring.putResponse(response);
+ *     if (ring.pushResponses()) channel.notify();
+ *
+ * A front end on another processor can fill the ring as fast as it is drained: who answers
+ * requests at once limits the turns of the outer loop too.
+ */
+import { assert } from '../base/assert.ts';
+import { ProtocolViolation } from '../base/errors.ts';
+import {
+  REQ_EVENT,
+  REQ_PROD,
+  type RingMessages,
+  type RingPages,
+  RSP_EVENT,
+  RSP_PROD,
+  ringPages,
+} from './ring-pages.ts';
+
+export class BackRing {
+  /** Slots in the ring, a power of two. */
+  readonly size: number;
+  private readonly pages: RingPages;
+  private reqCons: number;
+  /** How far `req_prod` was checked. */
+  private reqChecked: number;
+  private rspProd: number;
+  private rspPushed: number;
+
+  /**
+   * Attaches to a ring that the front end has initialised, at the last response in it. On a fresh
+   * ring that is the start; on one whose former back end died it is the first request without an
+   * answer, given that the former back end answered in order. Then notify the front end once,
+   * since the dead one may not have come to it.
+   *
+   * @param memory the ring's pages as one run of bytes
+   */
+  constructor(memory: Uint8Array, messages: RingMessages) {
+    this.pages = ringPages(memory, messages);
+    this.size = this.pages.requests.length;
+    this.rspProd = Atomics.load(this.pages.indexes, RSP_PROD);
+    this.rspPushed = this.rspProd;
+    this.reqCons = this.rspProd;
+    this.reqChecked = this.rspProd;
+    this.unconsumedRequests();
+  }
+
+  /** Requests taken and not yet answered. */
+  get unanswered(): number {
+    return (this.reqCons - this.rspProd) >>> 0;
+  }
+
+  /**
+   * How many requests can be taken now. Reads the front end's index once, so that a loop over the
+   * answer is bounded. Throws `ProtocolViolation` when the index is not one that can be
+   * (`RING_REQUEST_PROD_OVERFLOW`, and an index that went back).
+   */
+  unconsumedRequests(): number {
+    const reqProd = Atomics.load(this.pages.indexes, REQ_PROD);
+    const unconsumed = (reqProd - this.reqCons) >>> 0;
+    if (
+      unconsumed > this.size - this.unanswered ||
+      unconsumed < (this.reqChecked - this.reqCons) >>> 0
+    ) {
+      throw new ProtocolViolation(
+        'read the requests of a ring',
+        'ring: req_prod grows, and never beyond rsp_prod plus the ring size',
+        `req_prod ${reqProd}, req_cons ${this.reqCons}, rsp_prod ${this.rspProd}, size ${this.size}`,
+      );
+    }
+    this.reqChecked = reqProd;
+    return unconsumed;
+  }
+
+  /** Copies the next request out of the ring, once; one that `unconsumedRequests` has counted. */
+  takeRequest(target: Uint8Array): void {
+    assert(this.reqCons !== this.reqChecked, 'a request is taken only after it was counted');
+    target.set(this.pages.requests[this.reqCons & (this.size - 1)]!);
+    this.reqCons = (this.reqCons + 1) >>> 0;
+  }
+
+  /** Copies a response into the slot of a request already taken. The front end learns of it by `pushResponses`. */
+  putResponse(response: Uint8Array): void {
+    assert(this.unanswered > 0, 'there is one response to each request');
+    this.pages.responses[this.rspProd & (this.size - 1)]!.set(response);
+    this.rspProd = (this.rspProd + 1) >>> 0;
+  }
+
+  /** Publishes what was put; true when the front end asked to be notified of it. */
+  pushResponses(): boolean {
+    const { indexes } = this.pages;
+    const published = (this.rspProd - this.rspPushed) >>> 0;
+    this.rspPushed = this.rspProd;
+    Atomics.store(indexes, RSP_PROD, this.rspProd);
+    return (this.rspProd - Atomics.load(indexes, RSP_EVENT)) >>> 0 < published;
+  }
+
+  /** Before going to sleep: asks to be notified of the next request; true when one came meanwhile. */
+  finalCheckForRequests(): boolean {
+    if (this.unconsumedRequests() > 0) return true;
+    Atomics.store(this.pages.indexes, REQ_EVENT, this.reqCons + 1);
+    return this.unconsumedRequests() > 0;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Two byte rings and an event channel as a `ByteStream`: the xenstore page and the console page,
+ * from either side. Which of a page's rings is `incoming` makes the side.
+ *
+ * Both protocols want the peer told after bytes were produced and after room was made. All that
+ * happens in one turn of the event loop is told by one notification, sent when the turn ends.
+ */
+import type { ByteStream } from '../base/byte-stream.ts';
+import { XenError } from '../base/errors.ts';
+import type { EventChannel } from '../hypervisor/contract.ts';
+import { type ByteRing, ByteRingReader, ByteRingWriter } from './byte-ring.ts';
+
+export interface RingStreamParts {
+  readonly incoming: ByteRing;
+  readonly outgoing: ByteRing;
+  /** Belongs to the stream from here on: closed with it. */
+  readonly channel: EventChannel;
+  /** Lets go of the pages; called once by `close`, after the channel was closed. */
+  readonly release?: () => void;
+}
+
+export class RingStream implements ByteStream {
+  private readonly reader: ByteRingReader;
+  private readonly writer: ByteRingWriter;
+  private readonly channel: EventChannel;
+  private readonly release: (() => void) | undefined;
+  private handler: () => void = () => {};
+  private failure: XenError | undefined;
+  private notifyOwed = false;
+  private closed = false;
+
+  constructor(parts: RingStreamParts) {
+    this.reader = new ByteRingReader(parts.incoming);
+    this.writer = new ByteRingWriter(parts.outgoing);
+    this.channel = parts.channel;
+    this.release = parts.release;
+  }
+
+  read(target: Uint8Array): number {
+    if (this.ended) return 0;
+    try {
+      return this.moved(this.reader.read(target));
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  write(source: Uint8Array): number {
+    if (this.ended) return 0;
+    try {
+      return this.moved(this.writer.write(source));
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+
+  /** Calls `handler` once soon, too: a signal from before this end existed may have been lost. */
+  onReady(handler: () => void): void {
+    this.handler = handler;
+    if (this.closed) return;
+    this.channel.onEvent(() => this.wake());
+    this.wakeSoon();
+  }
+
+  /**
+   * True after the peer broke a rule of the ring, when `error` says which, and after `close`.
+   * A domain that goes away leaves no trace in its ring: whoever learns of it closes the stream.
+   */
+  get ended(): boolean {
+    return this.failure !== undefined || this.closed;
+  }
+
+  /** Why the stream ended by itself: a `ProtocolViolation`, or the binding's refusal to notify. */
+  get error(): XenError | undefined {
+    return this.failure;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.settleNotify();
+    this.closed = true;
+    this.channel.close();
+    this.release?.();
+  }
+
+  private moved(length: number): number {
+    if (length > 0 && !this.notifyOwed) {
+      this.notifyOwed = true;
+      void Promise.resolve().then(() => this.settleNotify());
+    }
+    return length;
+  }
+
+  private settleNotify(): void {
+    if (!this.notifyOwed || this.closed) return;
+    this.notifyOwed = false;
+    try {
+      this.channel.notify();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Ends the stream for an operating error, and tells its owner. A bug of ours goes on up. */
+  private fail(error: unknown): 0 {
+    if (!(error instanceof XenError)) throw error;
+    this.failure ??= error;
+    this.wakeSoon();
+    return 0;
+  }
+
+  private wakeSoon(): void {
+    void Promise.resolve().then(() => this.wake());
+  }
+
+  private wake(): void {
+    if (!this.closed) this.handler();
+  }
+}
