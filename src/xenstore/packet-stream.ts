@@ -1,0 +1,134 @@
+/** Packets over a byte stream: what a connection to xenstored is, seen from either end. */
+import { XsdSockmsg } from '../abi/io/xs_wire.ts';
+import type { ByteStream } from '../base/byte-stream.ts';
+import { ProtocolViolation } from '../base/errors.ts';
+import { HEADER_SIZE, operationName, PAYLOAD_MAX, type Packet, writePacket } from './packet.ts';
+
+/** Room for the largest packet; the queue starts with this and doubles when it must. */
+const QUEUE_CAPACITY_MIN = HEADER_SIZE + PAYLOAD_MAX;
+/** An empty queue that has grown above this gives its memory back. */
+const QUEUE_CAPACITY_KEPT = 16 * QUEUE_CAPACITY_MIN;
+
+export class PacketStream {
+  private readonly stream: ByteStream;
+
+  private readonly headerBytes = new Uint8Array(HEADER_SIZE);
+  private readonly header = XsdSockmsg.view(this.headerBytes);
+  private headerFilled = 0;
+  /** Present once the header is whole and says how long the payload is. */
+  private payload: Uint8Array | undefined;
+  private payloadFilled = 0;
+
+  private queue = new Uint8Array(QUEUE_CAPACITY_MIN);
+  private queueStart = 0;
+  private queueEnd = 0;
+
+  constructor(stream: ByteStream) {
+    this.stream = stream;
+  }
+
+  /**
+   * The next packet that has arrived whole, or `undefined`. Only as many bytes are taken from the
+   * stream as that packet has, so whoever stops calling holds the peer back. Throws
+   * `ProtocolViolation` on a length that no packet may have; the stream is of no use after that.
+   */
+  receive(): Packet | undefined {
+    if (this.payload === undefined) {
+      this.headerFilled += this.stream.read(this.headerBytes.subarray(this.headerFilled));
+      if (this.headerFilled < HEADER_SIZE) return undefined;
+      const { len } = this.header;
+      // Before any memory is set aside: XSA-420 is a length of a gigabyte.
+      if (len > PAYLOAD_MAX) {
+        throw new ProtocolViolation(
+          `receive ${operationName(this.header.type)}`,
+          'xenstore: len <= XENSTORE_PAYLOAD_MAX',
+          `len is ${len}, the limit ${PAYLOAD_MAX}`,
+        );
+      }
+      this.payload = new Uint8Array(len);
+    }
+    const { payload } = this;
+    if (this.payloadFilled < payload.length) {
+      this.payloadFilled += this.stream.read(payload.subarray(this.payloadFilled));
+      if (this.payloadFilled < payload.length) return undefined;
+    }
+    const { type, req_id, tx_id } = this.header;
+    this.headerFilled = 0;
+    this.payload = undefined;
+    this.payloadFilled = 0;
+    return { type, requestId: req_id, transactionId: tx_id, payload };
+  }
+
+  /** A copy of the bytes of a packet that has arrived in part: what a journal must keep. */
+  partialInput(): Uint8Array {
+    const bytes = new Uint8Array(this.headerFilled + this.payloadFilled);
+    bytes.set(this.headerBytes.subarray(0, this.headerFilled));
+    if (this.payload !== undefined) {
+      bytes.set(this.payload.subarray(0, this.payloadFilled), this.headerFilled);
+    }
+    return bytes;
+  }
+
+  /**
+   * Queues a packet; `flush` sends it. The queue has no limit of its own: whoever answers a hostile
+   * peer looks at `queuedBytes` and stops receiving in time.
+   */
+  send(packet: Packet): void {
+    this.reserve(HEADER_SIZE + packet.payload.length);
+    this.queueEnd = writePacket(packet, this.queue, this.queueEnd);
+  }
+
+  /** Bytes that `send` took and the stream has not. */
+  get queuedBytes(): number {
+    return this.queueEnd - this.queueStart;
+  }
+
+  /** A copy of the bytes that wait to be sent; the first packet among them may have gone in part. */
+  unsentOutput(): Uint8Array {
+    return this.queue.slice(this.queueStart, this.queueEnd);
+  }
+
+  /** Gives the stream what fits now. True when nothing is left; otherwise call again on ready. */
+  flush(): boolean {
+    while (this.queueStart < this.queueEnd) {
+      const taken = this.stream.write(this.queue.subarray(this.queueStart, this.queueEnd));
+      if (taken === 0) return false;
+      this.queueStart += taken;
+    }
+    this.queueStart = 0;
+    this.queueEnd = 0;
+    if (this.queue.length > QUEUE_CAPACITY_KEPT) this.queue = new Uint8Array(QUEUE_CAPACITY_MIN);
+    return true;
+  }
+
+  /** See `ByteStream.onReady`. */
+  onReady(handler: () => void): void {
+    this.stream.onReady(handler);
+  }
+
+  /** True once the peer is gone and no whole packet of its is left; part of one may be. */
+  get ended(): boolean {
+    return this.stream.ended;
+  }
+
+  /** Lets go of the stream; what is still queued is lost. Idempotent. */
+  close(): void {
+    this.stream.close();
+  }
+
+  /**
+   * Makes room for `size` more bytes behind the queue, by moving it to the front or by growing. It
+   * only moves when the room gained is as large as what is moved, so a byte moves once on average.
+   */
+  private reserve(size: number): void {
+    if (this.queueEnd + size <= this.queue.length) return;
+    const queued = this.queuedBytes;
+    let capacity = this.queue.length;
+    while (2 * queued + size > capacity) capacity *= 2;
+    const target = capacity === this.queue.length ? this.queue : new Uint8Array(capacity);
+    target.set(this.queue.subarray(this.queueStart, this.queueEnd));
+    this.queue = target;
+    this.queueStart = 0;
+    this.queueEnd = queued;
+  }
+}
