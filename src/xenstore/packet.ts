@@ -69,10 +69,17 @@ export function encodePacket(packet: Packet): Uint8Array {
   return bytes;
 }
 
-/** A payload of strings, each followed by NUL. Throws RangeError on a character above 255. */
+function checkHoldsNoNul(text: string): void {
+  if (text.includes('\0')) throw new RangeError('a string that NUL ends holds no NUL itself');
+}
+
+/** A payload of strings, each followed by NUL. Throws RangeError on a NUL or a character above 255 in one. */
 export function encodeStrings(...strings: readonly string[]): Uint8Array {
   let length = strings.length;
-  for (const text of strings) length += text.length;
+  for (const text of strings) {
+    checkHoldsNoNul(text);
+    length += text.length;
+  }
   const payload = new Uint8Array(length);
   let at = 0;
   for (const text of strings) at = latin1Write(text, payload, at) + 1;
@@ -81,6 +88,7 @@ export function encodeStrings(...strings: readonly string[]): Uint8Array {
 
 /** A payload of one string followed by NUL and a value that is not terminated, as XS_WRITE has it. */
 export function encodeStringAndValue(text: string, value: string): Uint8Array {
+  checkHoldsNoNul(text);
   const payload = new Uint8Array(text.length + 1 + value.length);
   latin1Write(value, payload, latin1Write(text, payload, 0) + 1);
   return payload;
