@@ -1,0 +1,9 @@
+#!/bin/busybox sh
+# A stock Linux guest starts here: Debian's kernel, its modules and busybox. What the guest is for
+# follows this script.
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in /modules/*; do insmod "$module"; done
+echo "GUEST-UP $(cut -d' ' -f1 /proc/uptime)"

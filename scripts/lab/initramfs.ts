@@ -1,0 +1,109 @@
+/**
+ * Builds the initramfs of dom0 and of the guests: busybox, Debian's kernel modules and an init
+ * script. What was built is kept in the cache until one of its parts changes.
+ */
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { CACHE, CHECKOUT, debianKernel, debianXen, moduleFiles } from './debian.ts';
+
+const BUSYBOX = '/bin/busybox';
+
+/** What reaches dom0's root over 9p, its channel to us, and the device nodes in /dev/xen. */
+const DOM0_MODULES = [
+  '9pnet_virtio',
+  '9p',
+  'overlay',
+  'virtio_pci',
+  'virtio_console',
+  'xen-evtchn',
+  'xen-gntdev',
+  'xen-gntalloc',
+  'xen-privcmd',
+  'xenfs',
+];
+
+/** The front ends of a stock guest, and the file system on its disk. */
+const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
+
+function digest(...parts: string[]): string {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(`${part.length}:${part}`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** The file `name` in the cache; `write` makes it when it is not there yet. */
+export function cached(name: string, write: (path: string) => void): string {
+  const path = join(CACHE, name);
+  if (existsSync(path)) return path;
+  mkdirSync(CACHE, { recursive: true });
+  const half = `${path}.${process.pid}`;
+  try {
+    write(half);
+    renameSync(half, path);
+  } finally {
+    rmSync(half, { force: true });
+  }
+  return path;
+}
+
+function writeInitramfs(path: string, init: string, modules: readonly string[]): void {
+  const root = mkdtempSync(join(tmpdir(), 'paravane-initramfs-'));
+  try {
+    for (const directory of ['bin', 'dev', 'proc', 'sys', 'mnt', 'modules', 'tmp']) {
+      mkdirSync(join(root, directory));
+    }
+    copyFileSync(BUSYBOX, join(root, 'bin/busybox'));
+    // The number in front keeps the order in which the modules must be loaded.
+    moduleFiles(debianKernel(), modules).forEach((file, index) => {
+      copyFileSync(file, join(root, 'modules', `${100 + index}-${basename(file)}`));
+    });
+    writeFileSync(join(root, 'init'), init);
+    chmodSync(join(root, 'init'), 0o755);
+    const pack = 'cd "$1" && find . | cpio --create --format=newc --quiet | gzip -1 > "$2"';
+    execFileSync('bash', ['-o', 'pipefail', '-c', pack, 'pack', root, path]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+}
+
+function initramfs(name: string, init: string, modules: readonly string[]): string {
+  const key = digest(debianKernel().release, init, ...modules);
+  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules));
+}
+
+const script = (name: string) => readFileSync(join(CHECKOUT, 'scripts/lab', name), 'utf8');
+
+/** Path of dom0's initramfs. */
+export function dom0Initramfs(): string {
+  return initramfs('dom0', script('dom0-init.sh'), DOM0_MODULES);
+}
+
+/**
+ * Path of a stock Linux guest's initramfs.
+ *
+ * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
+ */
+export function guestInitramfs(tail: string): string {
+  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES);
+}
+
+/** Path of Xen as the plain ELF file that QEMU's multiboot loader wants. */
+export function xenElf(): string {
+  const compressed = readFileSync(debianXen());
+  const key = digest(compressed.toString('latin1'));
+  return cached(`xen-${key}`, (path) => writeFileSync(path, gunzipSync(compressed)));
+}

@@ -1,0 +1,134 @@
+/** One QEMU that runs Xen and, as its dom0, Debian's kernel with the agent. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { buildSync } from 'esbuild';
+import { CACHE, CHECKOUT, debianKernel } from './debian.ts';
+import { dom0Initramfs, xenElf } from './initramfs.ts';
+
+export interface MachineOptions {
+  /** Of the whole machine; Xen, dom0 and the guests share it. */
+  readonly memory_mib: number;
+  readonly dom0Memory_mib: number;
+  readonly cpus: number;
+  /** Seen as /lab in dom0, for reading and writing. Default: a temporary directory. */
+  readonly shared?: string | undefined;
+  /** Added to Xen's command line. */
+  readonly xenArgs?: string | undefined;
+  /** Added to the command line of dom0's kernel. */
+  readonly kernelArgs?: string | undefined;
+}
+
+export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
+
+export interface Machine {
+  /** To and from the agent. */
+  readonly channel: Duplex;
+  /** Resolves when QEMU has ended, with the reason in words. */
+  readonly ended: Promise<string>;
+  /** The last lines that Xen and dom0's kernel wrote to the serial console. */
+  consoleTail(lines: number): string;
+  /** Ends QEMU if it still runs. */
+  kill(): void;
+}
+
+/** The agent as one file. It finds node-pty in the checkout's node_modules from where it lies. */
+function buildAgent(): string {
+  const outfile = join(CACHE, `agent-${process.pid}.cjs`);
+  buildSync({
+    entryPoints: [join(CHECKOUT, 'scripts/lab/agent.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node20',
+    external: ['node-pty'],
+    logLevel: 'warning',
+  });
+  return outfile;
+}
+
+/** QEMU takes a comma in a path for the end of an option; a doubled one stands for itself. */
+const escaped = (path: string) => path.replaceAll(',', ',,');
+
+function qemuArgs(options: MachineOptions, shared: string, agent: string, log: string): string[] {
+  const xen = [
+    'console=com1 com1=115200,8n1 loglvl=warning',
+    `dom0_mem=${options.dom0Memory_mib}M`,
+    options.xenArgs ?? '',
+  ].join(' ');
+  const dom0 = [
+    'console=hvc0 quiet panic=-1 rdinit=/init',
+    // The kernel hands what it does not know itself to init as environment.
+    `LAB_NODE="${process.execPath}" LAB_AGENT="${agent}"`,
+    options.kernelArgs ?? '',
+  ].join(' ');
+  const share = (path: string, tag: string) =>
+    `local,path=${escaped(path)},mount_tag=${tag},security_model=none,multidevs=remap`;
+  return [
+    // Emulated, with a thread for each CPU, so that every machine can do it and sees the same.
+    ...['-accel', 'tcg,thread=multi'],
+    // Without SMAP: with it, QEMU 7.2 faults when a PV dom0 returns to user mode.
+    // Without RDTSCP: QEMU 7.2 leaves out the length of that instruction when a nested PVH or HVM
+    // guest is intercepted at it, and Xen then never gets past it.
+    ...['-cpu', 'max,-smap,-rdtscp'],
+    ...['-smp', String(options.cpus), '-m', String(options.memory_mib)],
+    ...['-display', 'none', '-nic', 'none', '-no-reboot', '-nodefaults'],
+    ...['-serial', `file:${escaped(log)}`],
+    ...['-kernel', xenElf(), '-append', xen],
+    ...['-initrd', `${debianKernel().image} ${escaped(dom0)},${dom0Initramfs()}`],
+    ...['-virtfs', `${share('/', 'root')},readonly=on`],
+    ...['-virtfs', share(shared, 'lab')],
+    // Descriptor 3 is our end-to-end socket: no file in the way, and it ends when we do.
+    ...['-chardev', 'socket,id=agent,fd=3'],
+    ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent'],
+  ];
+}
+
+function endOf(qemu: ChildProcess, errors: () => string): Promise<string> {
+  return new Promise((resolve) => {
+    qemu.once('error', (error) => resolve(`QEMU did not start: ${error.message}`));
+    qemu.once('exit', (code, signal) =>
+      resolve(`QEMU ended (${signal ?? code}) ${errors().trim()}`.trim()),
+    );
+  });
+}
+
+/** Starts QEMU. Everything that this makes ends with the machine, or with our own process. */
+export function startMachine(options: MachineOptions): Machine {
+  mkdirSync(CACHE, { recursive: true });
+  const directory = mkdtempSync(join(tmpdir(), 'paravane-lab-'));
+  const shared = options.shared ?? join(directory, 'lab');
+  mkdirSync(shared, { recursive: true });
+  const log = join(directory, 'console.log');
+  closeSync(openSync(log, 'w'));
+  const agent = buildAgent();
+  const qemu = spawn('qemu-system-x86_64', qemuArgs(options, shared, agent, log), {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  });
+  let errors = '';
+  qemu.stderr?.on('data', (data) => {
+    errors = (errors + data).slice(-4096);
+  });
+  const kill = () => qemu.kill('SIGKILL');
+  process.once('exit', kill);
+  let lastLog = '';
+  const ended = endOf(qemu, () => errors).then((reason) => {
+    process.off('exit', kill);
+    lastLog = readFileSync(log, 'latin1');
+    rmSync(directory, { recursive: true });
+    rmSync(agent, { force: true });
+    return reason;
+  });
+  return {
+    channel: qemu.stdio[3] as Duplex,
+    ended,
+    consoleTail: (lines) => {
+      const text = lastLog === '' ? readFileSync(log, 'latin1') : lastLog;
+      return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
+    },
+    kill,
+  };
+}
