@@ -1,0 +1,21 @@
+{
+  "targets": [
+    {
+      "target_name": "paravane_native",
+      "sources": [
+        "addon.cc",
+        "guard.cc",
+        "pages.cc",
+        "poller.cc",
+        "evtchn.cc",
+        "gntdev.cc",
+        "gntalloc.cc",
+        "privcmd.cc"
+      ],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
+      "cflags_cc": ["-std=gnu++20", "-fexceptions", "-Wall", "-Wextra"],
+      "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-std=gnu++14"]
+    }
+  ]
+}

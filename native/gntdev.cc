@@ -1,0 +1,169 @@
+// /dev/xen/gntdev, as xen/sys/gntdev.h describes it.
+#include "addon.h"
+#include "pages.h"
+
+#include <sys/ioctl.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <vector>
+
+extern "C" {
+#include <xen/xen.h>
+#include <xen/grant_table.h>
+#include <xen/sys/gntdev.h>
+}
+
+namespace paravane {
+
+namespace {
+
+constexpr size_t kRefsMax = 65536;
+constexpr size_t kCopiesMax = 65536;
+
+// One copy as JavaScript writes it into its Uint32Array.
+enum CopyWord { kRef, kDomid, kOffset, kToPeer, kCopyWords };
+
+class Gntdev : public Napi::ObjectWrap<Gntdev> {
+ public:
+  explicit Gntdev(const Napi::CallbackInfo &info)
+      : Napi::ObjectWrap<Gntdev>(info),
+        descriptor_(openDevice(info.Env(), "/dev/xen/gntdev")) {}
+
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Gntdev",
+                       {InstanceMethod<&Gntdev::map>("map"), InstanceMethod<&Gntdev::copy>("copy"),
+                        InstanceMethod<&Gntdev::close>("close")});
+  }
+
+ private:
+  // map(domid, refs, clearByte?, notifyPort?): an ArrayBuffer over the pages granted by `refs`, in
+  // order. At its end the kernel clears the byte at `clearByte` and signals `notifyPort`.
+  Napi::Value map(const Napi::CallbackInfo &info) {
+    Napi::Env env = info.Env();
+    const uint32_t domid = integerArgument(info, 0, "domid", kDomidMax);
+    auto refs = typedArrayArgument<uint32_t>(info, 1, "refs", napi_uint32_array, kRefsMax);
+    const size_t count = refs.ElementLength();
+    const auto clearByte = optionalIntegerArgument(
+        info, 2, "clearByte", static_cast<uint32_t>(count * kPageSize - 1));
+    const auto notifyPort = optionalIntegerArgument(info, 3, "notifyPort", kUint32Max);
+    openDescriptor(env, descriptor_);
+
+    const uint64_t index = addToTable(env, domid, refs);
+    const std::shared_ptr<Descriptor> device = descriptor_;
+    const auto release = [device, index, count] {
+      ioctl_gntdev_unmap_grant_ref request = {};
+      request.index = index;
+      request.count = static_cast<uint32_t>(count);
+      ioctl(device->fd(), IOCTL_GNTDEV_UNMAP_GRANT_REF, &request);
+    };
+    std::shared_ptr<Mapping> mapping;
+    try {
+      mapping = Mapping::create(env, device, static_cast<off_t>(index), count);
+    } catch (...) {
+      release();
+      throw;
+    }
+    mapping->afterEnd(release);
+    if (clearByte || notifyPort) setUnmapNotify(env, index, clearByte, notifyPort);
+    return exposeMapping(env, std::move(mapping));
+  }
+
+  // Enters the grants into this handle's table; returns the offset at which mmap finds them.
+  uint64_t addToTable(Napi::Env env, uint32_t domid, const Napi::Uint32Array &refs) {
+    const size_t count = refs.ElementLength();
+    const size_t bytes = offsetof(ioctl_gntdev_map_grant_ref, refs) +
+                         count * sizeof(ioctl_gntdev_grant_ref);
+    // In 64-bit words, so that the structure in them is aligned.
+    std::vector<uint64_t> storage((bytes + sizeof(ioctl_gntdev_map_grant_ref)) / sizeof(uint64_t));
+    auto *request = reinterpret_cast<ioctl_gntdev_map_grant_ref *>(storage.data());
+    request->count = static_cast<uint32_t>(count);
+    ioctl_gntdev_grant_ref *entries = request->refs;
+    for (size_t i = 0; i < count; i++) entries[i] = {domid, refs[i]};
+    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_MAP_GRANT_REF, request) != 0) {
+      throwSystemError(env, errno, "IOCTL_GNTDEV_MAP_GRANT_REF");
+    }
+    return request->index;
+  }
+
+  void setUnmapNotify(Napi::Env env, uint64_t index, std::optional<uint32_t> clearByte,
+                      std::optional<uint32_t> notifyPort) {
+    ioctl_gntdev_unmap_notify request = {};
+    request.index = index + clearByte.value_or(0);
+    request.action = (clearByte ? UNMAP_NOTIFY_CLEAR_BYTE : 0) |
+                     (notifyPort ? UNMAP_NOTIFY_SEND_EVENT : 0);
+    request.event_channel_port = notifyPort.value_or(0);
+    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &request) != 0) {
+      throwSystemError(env, errno, "IOCTL_GNTDEV_SET_UNMAP_NOTIFY");
+    }
+  }
+
+  // copy(operations, locals, statuses, count): runs `count` grant copies. Copy i is described by
+  // four words of `operations` (ref, domid, offset in the peer's page, 1 if towards the peer), by
+  // the Uint8Array locals[i], whose length is the copy's, and answered in statuses[i].
+  void copy(const Napi::CallbackInfo &info) {
+    Napi::Env env = info.Env();
+    auto words = typedArrayArgument<uint32_t>(info, 0, "operations", napi_uint32_array,
+                                              kCopiesMax * kCopyWords);
+    if (!info[1].IsArray()) throw Napi::TypeError::New(env, "locals must be an array");
+    const napi_value locals = info[1];
+    auto statuses =
+        typedArrayArgument<int16_t>(info, 2, "statuses", napi_int16_array, kCopiesMax);
+    const size_t room = std::min(words.ElementLength() / kCopyWords, statuses.ElementLength());
+    const uint32_t count = integerArgument(info, 3, "count", static_cast<uint32_t>(room));
+    openDescriptor(env, descriptor_);
+
+    segments_.resize(count);
+    for (uint32_t i = 0; i < count; i++) {
+      segments_[i] = segmentOf(env, words.Data() + i * kCopyWords, locals, i);
+    }
+    ioctl_gntdev_grant_copy request = {};
+    request.count = count;
+    request.segments = segments_.data();
+    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_GRANT_COPY, &request) != 0) {
+      throwSystemError(env, errno, "IOCTL_GNTDEV_GRANT_COPY");
+    }
+    for (uint32_t i = 0; i < count; i++) statuses[i] = segments_[i].status;
+  }
+
+  static ioctl_gntdev_grant_copy_segment segmentOf(Napi::Env env, const uint32_t *word,
+                                                   napi_value locals, uint32_t i) {
+    napi_value local;
+    napi_typedarray_type kind;
+    size_t length = 0;
+    void *data = nullptr;
+    if (napi_get_element(env, locals, i, &local) != napi_ok ||
+        napi_get_typedarray_info(env, local, &kind, &length, &data, nullptr, nullptr) != napi_ok ||
+        kind != napi_uint8_array) {
+      throw Napi::TypeError::New(env, "a local side must be a Uint8Array");
+    }
+    if (word[kDomid] > kDomidMax) throw Napi::RangeError::New(env, "domid is out of range");
+    if (length > kPageSize || word[kOffset] > kPageSize - length) {
+      throw Napi::RangeError::New(env, "a copy must lie within one page of the peer's");
+    }
+    ioctl_gntdev_grant_copy_segment segment = {};
+    auto &peer = word[kToPeer] ? segment.dest : segment.source;
+    auto &own = word[kToPeer] ? segment.source : segment.dest;
+    peer.foreign.ref = word[kRef];
+    peer.foreign.domid = static_cast<uint16_t>(word[kDomid]);
+    peer.foreign.offset = static_cast<uint16_t>(word[kOffset]);
+    own.virt = data;
+    segment.len = static_cast<uint16_t>(length);
+    segment.flags = word[kToPeer] ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
+    return segment;
+  }
+
+  // Mappings made through it stay.
+  void close(const Napi::CallbackInfo &) { descriptor_.reset(); }
+
+  std::shared_ptr<Descriptor> descriptor_;
+  std::vector<ioctl_gntdev_grant_copy_segment> segments_;
+};
+
+}  // namespace
+
+void exportGntdev(Napi::Env env, Napi::Object exports) {
+  exports.Set("Gntdev", Gntdev::define(env));
+}
+
+}  // namespace paravane
