@@ -15,8 +15,14 @@ export function latin1Decode(bytes: Uint8Array, start = 0, end = bytes.length): 
   return text;
 }
 
-/** Writes `text` at `offset` and returns the offset after it. Throws on a character above 255. */
+/**
+ * Writes `text` at `offset` and returns the offset after it. Throws `RangeError` on a character
+ * above 255 and where the text does not fit.
+ */
 export function latin1Write(text: string, target: Uint8Array, offset: number): number {
+  if (!(offset >= 0 && offset + text.length <= target.length)) {
+    throw new RangeError(`${text.length} bytes do not fit at ${offset} of ${target.length}`);
+  }
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code > 0xff) throw new RangeError(`character ${i} of a byte string is above 255`);

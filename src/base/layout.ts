@@ -164,7 +164,7 @@ export function struct<F extends Fields>(
     }
 
     moveTo(at: number): void {
-      if (at < 0 || at + size > this.data.byteLength) {
+      if (!(at >= 0 && at + size <= this.data.byteLength)) {
         throw new RangeError(
           `${cName} (${size} bytes) does not fit at ${at} of ${this.data.byteLength}`,
         );

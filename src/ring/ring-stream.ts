@@ -92,7 +92,8 @@ export class RingStream implements ByteStream {
   }
 
   private settleNotify(): void {
-    if (!this.notifyOwed || this.closed) return;
+    // The channel may be closed already, where the whole hypervisor handle was.
+    if (!this.notifyOwed || this.channel.closed) return;
     this.notifyOwed = false;
     try {
       this.channel.notify();

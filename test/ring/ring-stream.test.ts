@@ -158,6 +158,15 @@ describe('ring stream', () => {
     expect(guest.error?.code).toBe('EIO');
   });
 
+  test('does not notify through a channel that was closed with its hypervisor handle', async () => {
+    const { guest, guestChannel } = consolePage();
+    guest.write(bytesOf('x'));
+    guestChannel.close();
+    await turnEnds();
+    expect([guestChannel.notified, guest.error]).toEqual([0, undefined]);
+    guest.close();
+  });
+
   test('close delivers what was written, closes the channel and releases the pages, once', async () => {
     const { guest, daemon, guestChannel, released } = consolePage();
     let calls = 0;

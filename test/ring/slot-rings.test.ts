@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ProtocolViolation } from '../../src/base/errors.ts';
 import { BackRing } from '../../src/ring/back-ring.ts';
 import { FrontRing } from '../../src/ring/front-ring.ts';
@@ -131,6 +131,78 @@ describe('front ring and back ring', () => {
     expect(front.pushRequests()).toBe(true);
   });
 
+  test('the front end is notified once for a batch, and not while it is awake', () => {
+    const { front, back } = freshRing();
+    const request = requestBuffer().bytes;
+    const response = responseBuffer().bytes;
+    for (let n = 0; n < 4; n++) front.putRequest(request);
+    front.pushRequests();
+    for (let n = back.unconsumedRequests(); n > 0; n--) back.takeRequest(request);
+    back.putResponse(response);
+    back.putResponse(response);
+    expect(back.pushResponses()).toBe(true);
+    back.putResponse(response);
+    expect(back.pushResponses()).toBe(false);
+    for (let n = front.unconsumedResponses(); n > 0; n--) front.takeResponse(response);
+    expect(front.finalCheckForResponses()).toBe(false);
+    back.putResponse(response);
+    expect(back.pushResponses()).toBe(true);
+  });
+
+  describe('what is pushed just before the other end says that it goes to sleep', () => {
+    afterEach(() => vi.restoreAllMocks());
+
+    /** Lets `push` come between the two looks of a final check, before its event index is stored. */
+    function justBeforeNextStore(push: () => boolean): { notified: boolean | undefined } {
+      const outcome: { notified: boolean | undefined } = { notified: undefined };
+      const store = Atomics.store.bind(Atomics) as (
+        words: Uint32Array,
+        index: number,
+        value: number,
+      ) => number;
+      const spy = vi.spyOn(Atomics, 'store') as unknown as {
+        mockImplementationOnce(implementation: typeof store): void;
+        mockImplementation(implementation: typeof store): void;
+      };
+      spy.mockImplementation(store);
+      spy.mockImplementationOnce((words, index, value) => {
+        outcome.notified = push();
+        return store(words, index, value);
+      });
+      return outcome;
+    }
+
+    test('keeps the back end awake', () => {
+      const { front, back } = freshRing();
+      const { bytes } = requestBuffer();
+      front.putRequest(bytes);
+      front.pushRequests();
+      expect(back.unconsumedRequests()).toBe(1);
+      back.takeRequest(bytes);
+      front.putRequest(bytes);
+      const outcome = justBeforeNextStore(() => front.pushRequests());
+      expect(back.finalCheckForRequests()).toBe(true);
+      expect(outcome.notified).toBe(false);
+    });
+
+    test('keeps the front end awake', () => {
+      const { front, back } = freshRing();
+      const { bytes } = responseBuffer();
+      front.putRequest(requestBuffer().bytes);
+      front.putRequest(requestBuffer().bytes);
+      front.pushRequests();
+      for (let n = back.unconsumedRequests(); n > 0; n--) back.takeRequest(requestBuffer().bytes);
+      back.putResponse(bytes);
+      back.pushResponses();
+      expect(front.unconsumedResponses()).toBe(1);
+      front.takeResponse(bytes);
+      back.putResponse(bytes);
+      const outcome = justBeforeNextStore(() => back.pushResponses());
+      expect(front.finalCheckForResponses()).toBe(true);
+      expect(outcome.notified).toBe(false);
+    });
+  });
+
   test('a taken request does not change when the front end rewrites its slot', () => {
     const { memory, front, back } = freshRing();
     const sent = requestBuffer();
@@ -176,8 +248,12 @@ describe('a caller who counts wrong', () => {
     expect(() => front.putRequest(bytes)).toThrow('where a slot is free');
   });
 
-  test('cannot take what was not counted', () => {
-    const { front, back } = freshRing();
+  test.each([0, 0xffffffff])('cannot take what was not counted, from %i on', (start) => {
+    const { front, back } = freshRing(start);
+    front.putRequest(requestBuffer().bytes);
+    front.pushRequests();
+    back.unconsumedRequests();
+    back.takeRequest(requestBuffer().bytes);
     front.putRequest(requestBuffer().bytes);
     front.pushRequests();
     expect(() => back.takeRequest(requestBuffer().bytes)).toThrow('after it was counted');
@@ -213,6 +289,16 @@ describe('a hostile peer', () => {
     expect(() => back.unconsumedRequests()).toThrow('req_prod grows');
     for (let n = 0; n < 3; n++) back.takeRequest(requestBuffer().bytes);
     expect(() => back.unconsumedRequests()).toThrow('req_prod grows');
+  });
+
+  test('cannot take responses back that were counted', () => {
+    const { front, indexes } = freshRing();
+    for (let n = 0; n < 3; n++) front.putRequest(requestBuffer().bytes);
+    front.pushRequests();
+    indexes[RSP_PROD] = 3;
+    expect(front.unconsumedResponses()).toBe(3);
+    indexes[RSP_PROD] = 2;
+    expect(() => front.unconsumedResponses()).toThrow('rsp_prod grows');
   });
 
   test('cannot put more requests on the ring than there are slots free of unanswered ones', () => {
