@@ -22,7 +22,7 @@ constexpr size_t kRefsMax = 65536;
 constexpr size_t kCopiesMax = 65536;
 
 // One copy as JavaScript writes it into its Uint32Array.
-enum CopyWord { kRef, kDomid, kOffset, kToPeer, kCopyWords };
+enum CopyWord { kRef, kDomid, kOffset, kLength, kToPeer, kCopyWords };
 
 class Gntdev : public Napi::ObjectWrap<Gntdev> {
  public:
@@ -99,8 +99,8 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
   // copy(operations, locals, statuses, count): runs `count` grant copies. Copy i is described by
-  // four words of `operations` (ref, domid, offset in the peer's page, 1 if towards the peer), by
-  // the Uint8Array locals[i], whose length is the copy's, and answered in statuses[i].
+  // five words of `operations` (ref, domid, offset in the peer's page, length, 1 if towards the
+  // peer) and by the Uint8Array locals[i] of that length, and is answered in statuses[i].
   void copy(const Napi::CallbackInfo &info) {
     Napi::Env env = info.Env();
     auto words = typedArrayArgument<uint32_t>(info, 0, "operations", napi_uint32_array,
@@ -136,6 +136,10 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
         napi_get_typedarray_info(env, local, &kind, &length, &data, nullptr, nullptr) != napi_ok ||
         kind != napi_uint8_array) {
       throw Napi::TypeError::New(env, "a local side must be a Uint8Array");
+    }
+    // It may have been detached since the batch was filled.
+    if (length != word[kLength]) {
+      throw Napi::RangeError::New(env, "a local side is not as long as its copy");
     }
     if (word[kDomid] > kDomidMax) throw Napi::RangeError::New(env, "domid is out of range");
     if (length > kPageSize || word[kOffset] > kPageSize - length) {

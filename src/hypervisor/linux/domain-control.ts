@@ -1,0 +1,134 @@
+/** The privileged calls through /dev/xen/privcmd; for dom0 and other privileged domains. */
+import {
+  XEN_DOMINF_dying,
+  XEN_DOMINF_hvm_guest,
+  XEN_DOMINF_shutdown,
+  XEN_DOMINF_shutdownmask,
+  XEN_DOMINF_shutdownshift,
+  XenDomctlGetdomaininfo,
+} from '../../abi/domctl.ts';
+import {
+  XEN_SYSCTL_INTERFACE_VERSION,
+  XenSysctlGetdomaininfolist,
+  XenSysctlReadconsole,
+} from '../../abi/sysctl.ts';
+import { errorCode, XenError } from '../../base/errors.ts';
+import { DOMID_FIRST_RESERVED, type DomId, domId } from '../../base/ids.ts';
+import type { DomainControl, DomainInfo, Pages } from '../contract.ts';
+import { attempt, openDevice } from './errors.ts';
+import { loadNative, type NativePrivcmd } from './native.ts';
+import { LinuxPages } from './pages.ts';
+
+/** Versions of sysctl to try, ours first: from Xen 4.2 on, with room for those to come. */
+const sysctlVersions = [
+  XEN_SYSCTL_INTERFACE_VERSION,
+  ...Array.from({ length: 0x20 - 0x09 }, (_, index) => 0x09 + index),
+];
+
+/** Xen's console ring is 16 KiB unless its command line says otherwise. */
+const CONSOLE_BYTES_MAX = 16 * 1024;
+
+/** What the shim counts for one domain: more than any version of Xen writes. */
+const DOMAIN_INFO_BYTES = 512;
+
+export class LinuxDomainControl implements DomainControl {
+  private readonly device: NativePrivcmd;
+  private readonly version: number;
+  private readonly listOperation = new Uint8Array(XenSysctlGetdomaininfolist.size);
+  private readonly listRequest = XenSysctlGetdomaininfolist.view(this.listOperation);
+  private readonly infoBuffer = new Uint8Array(DOMAIN_INFO_BYTES);
+  private readonly infoAnswer = XenDomctlGetdomaininfo.view(this.infoBuffer);
+  private readonly consoleOperation = new Uint8Array(XenSysctlReadconsole.size);
+  private readonly consoleRequest = XenSysctlReadconsole.view(this.consoleOperation);
+  private readonly consoleBuffer = new Uint8Array(CONSOLE_BYTES_MAX);
+  private readonly open = new Set<Pages>();
+
+  constructor() {
+    this.device = openDevice('/dev/xen/privcmd', 'xen-privcmd', () => new (loadNative().Privcmd)());
+    this.version = attempt('ask Xen for its domains', () => this.probeVersion(), {
+      EPERM: 'only a privileged domain may',
+    });
+  }
+
+  info(domid: DomId): DomainInfo | undefined {
+    const found = this.firstFrom(domId(domid));
+    return found?.domid === domid ? found : undefined;
+  }
+
+  list(): DomainInfo[] {
+    const domains: DomainInfo[] = [];
+    let next = 0;
+    // One by one: the distance from one to the next in memory depends on the version of Xen.
+    while (next < DOMID_FIRST_RESERVED) {
+      const found = this.firstFrom(next);
+      if (found === undefined) break;
+      domains.push(found);
+      next = found.domid + 1;
+    }
+    return domains;
+  }
+
+  mapForeign(domid: DomId, gfns: readonly number[]): Pages {
+    const buffer = attempt(`map frames ${gfns.join(', ')} of domain ${domid}`, () =>
+      this.device.mapForeign(domId(domid), BigUint64Array.from(gfns, BigInt)),
+    );
+    const pages = new LinuxPages(buffer, (closed) => this.open.delete(closed));
+    this.open.add(pages);
+    return pages;
+  }
+
+  readConsole(): Uint8Array | undefined {
+    const request = this.consoleRequest;
+    request.interface_version = this.version;
+    request.clear = 0;
+    // `index` stays from one call to the next: it counts all text that Xen has ever printed.
+    request.incremental = 1;
+    attempt("read Xen's console", () =>
+      this.device.sysctl('readconsole', this.consoleOperation, this.consoleBuffer),
+    );
+    return request.count === 0 ? undefined : this.consoleBuffer.slice(0, request.count);
+  }
+
+  /** Lets go of all frames that are still mapped, and of the device. Idempotent. */
+  close(): void {
+    for (const pages of [...this.open]) pages.close();
+    this.device.close();
+  }
+
+  /** The domain with the lowest domid from `first` on. */
+  private firstFrom(first: number): DomainInfo | undefined {
+    attempt('ask Xen for its domains', () => this.getdomaininfolist(this.version, first));
+    if (this.listRequest.num_domains === 0) return undefined;
+    const { domain, flags } = this.infoAnswer;
+    return {
+      domid: domId(domain),
+      dying: (flags & XEN_DOMINF_dying) !== 0,
+      shutdown: (flags & XEN_DOMINF_shutdown) !== 0,
+      shutdownReason: (flags >>> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask,
+      hvm: (flags & XEN_DOMINF_hvm_guest) !== 0,
+    };
+  }
+
+  private getdomaininfolist(version: number, first: number): void {
+    this.listRequest.interface_version = version;
+    this.listRequest.first_domain = first;
+    this.device.sysctl('getdomaininfolist', this.listOperation, this.infoBuffer);
+  }
+
+  private probeVersion(): number {
+    for (const version of sysctlVersions) {
+      try {
+        this.getdomaininfolist(version, 0);
+        return version;
+      } catch (error) {
+        if (errorCode(error) !== 'EACCES') throw error;
+      }
+    }
+    throw new XenError('ENOTSUP', 'ask Xen for its domains', 'its sysctl version is unknown');
+  }
+}
+
+/** Throws ENOENT or EACCES without the device, EPERM in a domain without privilege. */
+export function openDomainControl(): LinuxDomainControl {
+  return new LinuxDomainControl();
+}
