@@ -1,0 +1,149 @@
+/** Xenstore over a Unix socket: where it is, how a client reaches it, how a daemon offers it. */
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import type { ByteStream } from '../base/byte-stream.ts';
+import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { XenstoreClient } from '../xenstore/client.ts';
+import { nodeClock } from './clock.ts';
+import { socketStream } from './socket-stream.ts';
+
+/** `sizeof(sun_path)` of unix(7), less the NUL. */
+const SOCKET_PATH_MAX = 107;
+
+/** The socket that libxenstore would use: `XENSTORED_PATH`, else `socket` in `XENSTORED_RUNDIR`. */
+export function xenstoreSocketPath(): string {
+  const { XENSTORED_PATH, XENSTORED_RUNDIR } = process.env;
+  return XENSTORED_PATH ?? `${XENSTORED_RUNDIR ?? '/run/xenstored'}/socket`;
+}
+
+function checkPathLength(operation: string, path: string): void {
+  if (Buffer.byteLength(path) > SOCKET_PATH_MAX) {
+    const rule = `the path of a Unix socket has at most ${SOCKET_PATH_MAX} bytes`;
+    throw new XenError('EINVAL', operation, rule);
+  }
+}
+
+/** What the kernel says when nobody is there to connect to, and what to say about it. */
+const CONNECT_FAILURES: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ENOENT: ['ENOENT', 'there is no such socket; does a xenstored run?'],
+  ECONNREFUSED: ['ENOTCONN', 'no xenstored listens there any more'],
+  EACCES: ['EACCES', 'permission denied; the socket belongs to root'],
+};
+
+function connectSocket(path: string): Promise<Socket> {
+  const operation = `connect to xenstored at ${path}`;
+  checkPathLength(operation, path);
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path);
+    const failed = (error: Error) => {
+      const [code, detail] = CONNECT_FAILURES[errorCode(error) ?? ''] ?? ['EIO', error.message];
+      reject(new XenError(code, operation, detail, error));
+    };
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.off('error', failed);
+      resolve(socket);
+    });
+  });
+}
+
+/** A client of the xenstored at `path`. Rejects with `XenError` when none is there. */
+export async function connectXenstoreSocket(path = xenstoreSocketPath()): Promise<XenstoreClient> {
+  return new XenstoreClient(socketStream(await connectSocket(path)), nodeClock);
+}
+
+/** The flag of a listening socket in /proc/net/unix, `__SO_ACCEPTCON`. */
+const ACCEPTS_CONNECTIONS = 0x10000;
+
+/** The process that listens at `path`, as far as /proc shows it to us: `process 17 (xenstored)`. */
+function listenerName(path: string): string {
+  const inode = readFileSync('/proc/net/unix', 'latin1')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .find((row) => row[7] === path && Number.parseInt(row[3] ?? '', 16) & ACCEPTS_CONNECTIONS)?.[6];
+  const holds = (pid: string) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some(
+        (fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`,
+      );
+    } catch {
+      // A process that has ended meanwhile, or one that is not ours to look at.
+      return false;
+    }
+  };
+  const pid = readdirSync('/proc').find((entry) => /^[0-9]+$/.test(entry) && holds(entry));
+  if (pid === undefined) return 'another process';
+  return `process ${pid} (${readFileSync(`/proc/${pid}/comm`, 'latin1').trim()})`;
+}
+
+/** Makes sure that a new socket can be at `path`: removes one that nobody listens at any more. */
+async function makeWay(operation: string, path: string): Promise<void> {
+  if (!existsSync(dirname(path))) {
+    throw new XenError('ENOENT', operation, 'there is no such directory');
+  }
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new XenError('EEXIST', operation, 'a file that is no socket stands there');
+  }
+  try {
+    (await connectSocket(path)).destroy();
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTCONN') throw error;
+    unlinkSync(path);
+    return;
+  }
+  throw new XenError('EBUSY', operation, `${listenerName(path)} listens there already`);
+}
+
+/** Binds with nobody else ever allowed to connect, not even between bind(2) and chmod(2). */
+function listenAsOwnerOnly(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const umask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    } finally {
+      process.umask(umask);
+    }
+  });
+}
+
+/** A socket that clients of xenstored connect to. */
+export interface XenstoreListener {
+  readonly path: string;
+  /** Takes no more connections and removes the socket; those there are go on. Idempotent. */
+  close(): void;
+}
+
+/**
+ * Listens at `path` with mode 0600 and calls `onConnection` with each client's stream. Rejects with
+ * `XenError` EBUSY, naming the process, when a daemon is alive there already.
+ */
+export async function listenXenstoreSocket(
+  path: string,
+  onConnection: (stream: ByteStream) => void,
+): Promise<XenstoreListener> {
+  const operation = `listen for xenstore clients at ${path}`;
+  checkPathLength(operation, path);
+  await makeWay(operation, path);
+  const server = createServer((socket) => onConnection(socketStream(socket)));
+  try {
+    await listenAsOwnerOnly(server, path);
+  } catch (error) {
+    const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'EIO';
+    throw new XenError(code, operation, errorMessage(error), error);
+  }
+  return { path, close: () => server.close() };
+}

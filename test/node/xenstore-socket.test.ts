@@ -1,0 +1,128 @@
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ByteStream } from '../../src/base/byte-stream.ts';
+import {
+  connectXenstoreSocket,
+  listenXenstoreSocket,
+  xenstoreSocketPath,
+} from '../../src/node/xenstore-socket.ts';
+import { PacketStream } from '../../src/xenstore/packet-stream.ts';
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'paravane-'));
+  path = join(directory, 'socket');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+/** Answers every request with its own payload. */
+function echo(stream: ByteStream): void {
+  const packets = new PacketStream(stream);
+  packets.onReady(() => {
+    for (let packet = packets.receive(); packet; packet = packets.receive()) packets.send(packet);
+    packets.flush();
+    if (packets.ended) packets.close();
+  });
+}
+
+/** A socket file that a dead daemon has left: bound, then renamed so that closing removes nothing. */
+async function leaveStaleSocket(): Promise<void> {
+  const { renameSync } = await import('node:fs');
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(`${path}.old`, resolve));
+  renameSync(`${path}.old`, path);
+  await new Promise((resolve) => server.close(resolve));
+}
+
+describe('the socket of xenstored', () => {
+  test('carries requests and replies', async () => {
+    const listener = await listenXenstoreSocket(path, echo);
+    const client = await connectXenstoreSocket(path);
+    expect(await client.read('/a')).toBe('/a\0');
+    const many = await Promise.all(Array.from({ length: 2000 }, (_, i) => client.read(`/${i}`)));
+    expect(many.at(-1)).toBe('/1999\0');
+    client.close();
+    listener.close();
+  });
+
+  test('is for its owner only, and does not change the umask', async () => {
+    const umask = process.umask();
+    const listener = await listenXenstoreSocket(path, echo);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(process.umask()).toBe(umask);
+    listener.close();
+  });
+
+  test('is removed when the listener closes, and closing twice is harmless', async () => {
+    const listener = await listenXenstoreSocket(path, echo);
+    listener.close();
+    listener.close();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test('of a dead daemon is replaced', async () => {
+    await leaveStaleSocket();
+    await expect(connectXenstoreSocket(path)).rejects.toMatchObject({ code: 'ENOTCONN' });
+    const listener = await listenXenstoreSocket(path, echo);
+    (await connectXenstoreSocket(path)).close();
+    listener.close();
+  });
+
+  test('of a live daemon is refused with the name of the process', async () => {
+    const listener = await listenXenstoreSocket(path, echo);
+    await expect(listenXenstoreSocket(path, echo)).rejects.toThrow(
+      new RegExp(`process ${process.pid} \\(.+\\) listens there already \\(EBUSY\\)`),
+    );
+    (await connectXenstoreSocket(path)).close();
+    listener.close();
+  });
+
+  test('does not replace a file that is no socket', async () => {
+    writeFileSync(path, 'precious');
+    await expect(listenXenstoreSocket(path, echo)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(statSync(path).size).toBe(8);
+  });
+
+  test('that is not there is named', async () => {
+    await expect(connectXenstoreSocket(path)).rejects.toThrow(path);
+    await expect(connectXenstoreSocket(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  test('in a directory that is not there, or under a path too long, cannot be offered', async () => {
+    await expect(listenXenstoreSocket(join(directory, 'no', 's'), echo)).rejects.toMatchObject({
+      code: 'ENOENT',
+    });
+    await expect(listenXenstoreSocket(`/${'x'.repeat(107)}`, echo)).rejects.toThrow('107 bytes');
+    await expect(connectXenstoreSocket(`/${'x'.repeat(107)}`)).rejects.toThrow('107 bytes');
+  });
+
+  test.skipIf(process.getuid?.() === 0)('that belongs to somebody else is refused', async () => {
+    const listener = await listenXenstoreSocket(path, echo);
+    chmodSync(path, 0);
+    await expect(connectXenstoreSocket(path)).rejects.toMatchObject({ code: 'EACCES' });
+    listener.close();
+  });
+
+  test('is where libxenstore looks for it', () => {
+    const { XENSTORED_PATH, XENSTORED_RUNDIR } = process.env;
+    try {
+      delete process.env.XENSTORED_PATH;
+      delete process.env.XENSTORED_RUNDIR;
+      expect(xenstoreSocketPath()).toBe('/run/xenstored/socket');
+      process.env.XENSTORED_RUNDIR = '/x';
+      expect(xenstoreSocketPath()).toBe('/x/socket');
+      process.env.XENSTORED_PATH = '/y';
+      expect(xenstoreSocketPath()).toBe('/y');
+    } finally {
+      for (const [name, value] of Object.entries({ XENSTORED_PATH, XENSTORED_RUNDIR })) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+  });
+});
