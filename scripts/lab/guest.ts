@@ -1,0 +1,112 @@
+/** A stock Linux guest in the lab, made and driven as a user would: xl and its console. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CHECKOUT, debianKernel } from './debian.ts';
+import { guestInitramfs } from './initramfs.ts';
+import type { Lab } from './lab.ts';
+import type { DomZeroProcess } from './process.ts';
+
+export type GuestType = 'pv' | 'pvh';
+
+const DISK_MIB = 160;
+const GIVEN_MIB = 8;
+
+/** Emulated, a guest needs its time; a machine under load more. */
+const GUEST_LIMIT_MS = 180_000;
+
+/** The guest's initramfs: it proves its disk (guest-disk.sh) and leaves a shell at its console. */
+export function diskGuestInitramfs(): string {
+  return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
+}
+
+export interface GuestConfig {
+  readonly name: string;
+  readonly type: GuestType;
+  /** Path of the initramfs. */
+  readonly ramdisk: string;
+  /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
+  readonly disks?: readonly string[];
+  readonly memory_mib?: number;
+}
+
+function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
+  return [
+    `name = "${name}"`,
+    `type = "${type}"`,
+    `kernel = "${debianKernel().image}"`,
+    `ramdisk = "${ramdisk}"`,
+    'extra = "console=hvc0 quiet panic=-1"',
+    `memory = ${memory_mib}`,
+    `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
+    '',
+  ].join('\n');
+}
+
+/** Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256. */
+export async function makeDisk(lab: Lab, path: string): Promise<void> {
+  await lab.run(
+    `content=$(mktemp -d) && cd "$content" &&
+     head -c ${GIVEN_MIB}M /dev/urandom >given && sha256sum given >given.sha256 &&
+     truncate -s ${DISK_MIB}M ${path} && mkfs.ext4 -q -d "$content" ${path} && rm -r "$content"`,
+    { timeout_ms: GUEST_LIMIT_MS },
+  );
+}
+
+export class Guest {
+  readonly name: string;
+  readonly #lab: Lab;
+  #console: DomZeroProcess | undefined;
+
+  private constructor(lab: Lab, name: string) {
+    this.#lab = lab;
+    this.name = name;
+  }
+
+  static async create(lab: Lab, config: GuestConfig): Promise<Guest> {
+    const path = `/run/${config.name}.cfg`;
+    await lab.run(`cat >${path}`, { input: xlConfig(config) });
+    await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS });
+    return new Guest(lab, config.name);
+  }
+
+  /** Opens `xl console`, once. */
+  console(): DomZeroProcess {
+    this.#console ??= this.#lab.start(['xl', 'console', this.name], {
+      terminal: { columns: 80, rows: 24 },
+    });
+    return this.#console;
+  }
+
+  /** Resolves with the match once the guest's console shows `pattern`. */
+  shows(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.console().waitFor(pattern, GUEST_LIMIT_MS);
+  }
+
+  /** Types a line at the guest's console and resolves with the match of what comes after it. */
+  type(line: string, answer: RegExp): Promise<RegExpExecArray> {
+    const console = this.console();
+    const from = console.output.length;
+    console.write(`${line}\r`);
+    return console.waitFor(answer, GUEST_LIMIT_MS, from);
+  }
+
+  async domid(): Promise<number> {
+    return Number(await this.#lab.run(['xl', 'domid', this.name]));
+  }
+
+  async shutdown(): Promise<void> {
+    await this.#lab.run(['xl', 'shutdown', '--wait', this.name], { timeout_ms: GUEST_LIMIT_MS });
+  }
+
+  async destroy(): Promise<void> {
+    await this.#lab.run(['xl', 'destroy', this.name]);
+  }
+}
+
+/** The SHA-256 of a file on an ext4 disk image in dom0, read without mounting it. */
+export async function sha256OnDisk(lab: Lab, image: string, file: string): Promise<string> {
+  const out = await lab.run(
+    `set -o pipefail; debugfs -R "cat ${file}" ${image} 2>/dev/null | sha256sum`,
+  );
+  return out.slice(0, 64);
+}
