@@ -11,5 +11,6 @@ void exportEvtchn(Napi::Env env, Napi::Object exports);
 void exportGntdev(Napi::Env env, Napi::Object exports);
 void exportGntalloc(Napi::Env env, Napi::Object exports);
 void exportPrivcmd(Napi::Env env, Napi::Object exports);
+void exportPty(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

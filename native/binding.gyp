@@ -10,7 +10,8 @@
         "evtchn.cc",
         "gntdev.cc",
         "gntalloc.cc",
-        "privcmd.cc"
+        "privcmd.cc",
+        "pty.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
