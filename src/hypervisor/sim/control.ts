@@ -4,7 +4,7 @@ import { latin1Encode } from '../../base/bytes.ts';
 import { XenError } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
 import type { DomainControl, DomainInfo, Pages } from '../contract.ts';
-import type { SimProcess } from './process.ts';
+import type { SimHypervisor } from './hypervisor.ts';
 import type { Domain, Xen } from './xen.ts';
 
 function describe(domain: Domain): DomainInfo {
@@ -19,27 +19,27 @@ function describe(domain: Domain): DomainInfo {
 
 export class SimDomainControl implements DomainControl {
   private readonly xen: Xen;
-  private readonly process: SimProcess;
+  private readonly hypervisor: SimHypervisor;
   private consoleRead = 0;
 
-  constructor(xen: Xen, process: SimProcess) {
+  constructor(xen: Xen, hypervisor: SimHypervisor) {
     this.xen = xen;
-    this.process = process;
+    this.hypervisor = hypervisor;
   }
 
   info(domid: DomId): DomainInfo | undefined {
-    this.process.assertOpen();
+    this.hypervisor.assertOpen();
     const domain = this.xen.domain(domId(domid));
     return domain && describe(domain);
   }
 
   list(): DomainInfo[] {
-    this.process.assertOpen();
+    this.hypervisor.assertOpen();
     return [...this.xen.domains.values()].map(describe).sort((a, b) => a.domid - b.domid);
   }
 
   mapForeign(domid: DomId, gfns: readonly number[]): Pages {
-    this.process.assertOpen();
+    this.hypervisor.assertOpen();
     const { xen } = this;
     if (gfns.length === 0) throw new RangeError('there must be 1 frame or more');
     const domain = xen.domain(domId(domid));
@@ -51,13 +51,13 @@ export class SimDomainControl implements DomainControl {
       return frame;
     });
     for (const frame of frames) xen.holdFrame(frame);
-    return this.process.openWindow(frames, () => {
+    return this.hypervisor.openWindow(frames, () => {
       for (const frame of frames) xen.releaseFrame(frame);
     });
   }
 
   readConsole(): Uint8Array | undefined {
-    this.process.assertOpen();
+    this.hypervisor.assertOpen();
     const { console } = this.xen;
     const text = console.since(this.consoleRead);
     this.consoleRead = console.total;

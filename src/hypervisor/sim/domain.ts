@@ -1,49 +1,44 @@
 /** One simulated domain, as tests hold it. */
-
 import { SHUTDOWN_crash } from '../../abi/sched.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { DomId } from '../../base/ids.ts';
 import type { DomainControl, Hypervisor } from '../contract.ts';
-import { SimDomainControl } from './control.ts';
+import { SimHypervisor } from './hypervisor.ts';
 import { SimProcess } from './process.ts';
-import { ProcessClock } from './process-clock.ts';
 import type { Domain, Xen } from './xen.ts';
 
 export class SimDomain {
   readonly domid: DomId;
   readonly name: string;
   /** What the toolstack gave the domain's kernel; it stays while processes come and go. */
-  readonly kernel: SimProcess;
+  readonly kernel: SimHypervisor;
   private readonly xen: Xen;
   private readonly domain: Domain;
-  private process: SimProcess;
-  private processControl: SimDomainControl | undefined;
-  private processClock: ProcessClock;
+  private readonly processes: SimProcess[] = [];
+  private main: SimProcess;
 
   constructor(xen: Xen, domain: Domain) {
     this.xen = xen;
     this.domain = domain;
     this.domid = domain.domid;
     this.name = domain.name;
-    this.kernel = new SimProcess(xen, domain);
-    this.process = new SimProcess(xen, domain);
-    this.processControl = this.openControl();
-    this.processClock = new ProcessClock(xen.scheduler);
+    this.kernel = new SimHypervisor(xen, domain);
+    this.main = this.startProcess();
   }
 
-  /** The contract as the domain's present process has it. */
+  /** The contract as the domain's main process has it. */
   get hypervisor(): Hypervisor {
-    return this.process;
+    return this.main.hypervisor;
   }
 
-  /** The privileged calls, when the domain is privileged. */
+  /** The main process's privileged calls, when the domain is privileged. */
   get control(): DomainControl | undefined {
-    return this.processControl;
+    return this.main.control;
   }
 
-  /** The world's time, with timers that end with the present process. */
+  /** The world's time, with timers that end with the main process. */
   get clock(): Clock {
-    return this.processClock;
+    return this.main.clock;
   }
 
   /** Still exists, even if it only waits for others to unmap its pages. */
@@ -51,19 +46,21 @@ export class SimDomain {
     return this.domain.state !== 'gone';
   }
 
-  /**
-   * Ends the process as SIGKILL does and starts another: the kernel gives the end notices, closes
-   * the ports and takes back pages and grants. Timers and handlers of the old one never run again.
-   */
+  /** One more process beside the main one, to be killed by itself. */
+  startProcess(): SimProcess {
+    this.assertRunning();
+    const process = new SimProcess(this.xen, this.domain);
+    this.processes.push(process);
+    return process;
+  }
+
+  /** Kills the main process as SIGKILL does and starts another, which this returns. */
   restartProcess(): Hypervisor {
     this.assertRunning();
-    this.xen.trace(this.domain, 'its process is killed and started again');
-    this.process.close();
-    this.processClock.end();
-    this.process = new SimProcess(this.xen, this.domain);
-    this.processControl = this.openControl();
-    this.processClock = new ProcessClock(this.xen.scheduler);
-    return this.process;
+    this.xen.trace(this.domain, 'its main process is killed and started again');
+    this.main.kill();
+    this.main = this.startProcess();
+    return this.main.hypervisor;
   }
 
   /**
@@ -73,8 +70,10 @@ export class SimDomain {
    */
   shutdown(reason: number): void {
     this.assertRunning();
-    if (reason !== SHUTDOWN_crash) this.process.close();
-    this.processClock.end();
+    for (const process of this.processes) {
+      if (reason === SHUTDOWN_crash) process.freeze();
+      else process.kill();
+    }
     this.domain.state = 'shutdown';
     this.domain.stopped = true;
     this.domain.shutdownReason = reason;
@@ -90,15 +89,10 @@ export class SimDomain {
     const { domain, xen } = this;
     if (domain.state === 'dying' || domain.state === 'gone') return;
     xen.trace(domain, 'is destroyed');
-    this.processClock.end();
-    this.process.vanish();
+    for (const process of this.processes) process.vanish();
     this.kernel.vanish();
     domain.state = 'dying';
     if (!xen.finishDying(domain)) xen.onDomainEvent();
-  }
-
-  private openControl(): SimDomainControl | undefined {
-    return this.domain.privileged ? new SimDomainControl(this.xen, this.process) : undefined;
   }
 
   private assertRunning(): void {

@@ -1,0 +1,182 @@
+import { expect } from 'vitest';
+import { type GrantRef, grantRef } from '../../src/base/ids.ts';
+import { PAGE_SIZE } from '../../src/hypervisor/contract.ts';
+import { type ConformanceTest, expectMistake, type Harness } from './harness.ts';
+
+const NO_GRANT = grantRef(0xfffffff0);
+
+function onePage({ a, b }: Harness, access: 'read' | 'read-write' = 'read-write') {
+  const shared = a.grants.share(b.domid, 1, access);
+  return { shared, ref: shared.refs[0] as GrantRef };
+}
+
+export function copyConformance(conforms: ConformanceTest): void {
+  results(conforms);
+  limits(conforms);
+}
+
+function results(conforms: ConformanceTest): void {
+  conforms('fromPeer fills the local bytes from the peer at the offset', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    shared.page(0).set([1, 2, 3], 100);
+    const local = new Uint8Array(3);
+    const batch = b.grants.copyBatch(1);
+    expect(batch.fromPeer(a.domid, ref, 100, local)).toBe(0);
+    expect(batch.run()).toBe(0);
+    expect(batch.status(0)).toBe(0);
+    expect([...local]).toEqual([1, 2, 3]);
+  });
+
+  conforms('toPeer fills the peer at the offset from the local bytes', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    const batch = b.grants.copyBatch(1);
+    batch.toPeer(a.domid, ref, PAGE_SIZE - 2, new Uint8Array([8, 9]));
+    expect(batch.run()).toBe(0);
+    expect([...shared.page(0).subarray(PAGE_SIZE - 3)]).toEqual([0, 8, 9]);
+  });
+
+  conforms('a copy touches no byte beside its own', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    shared.page(0).fill(7);
+    const around = new Uint8Array(12);
+    const batch = b.grants.copyBatch(1);
+    batch.fromPeer(a.domid, ref, 1, around.subarray(4, 8));
+    batch.run();
+    expect([...around]).toEqual([0, 0, 0, 0, 7, 7, 7, 7, 0, 0, 0, 0]);
+  });
+
+  conforms('a copy works on local bytes that span pages of a share', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    shared.page(0).fill(5);
+    const local = b.grants.share(a.domid, 2, 'read').bytes;
+    const batch = b.grants.copyBatch(1);
+    batch.fromPeer(a.domid, ref, 0, local.subarray(100, 100 + PAGE_SIZE));
+    expect(batch.run()).toBe(0);
+    expect(local.indexOf(5)).toBe(100);
+    expect(local.lastIndexOf(5)).toBe(99 + PAGE_SIZE);
+  });
+
+  conforms('copies are done in order', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    const back = new Uint8Array(1);
+    const batch = b.grants.copyBatch(3);
+    batch.toPeer(a.domid, ref, 0, new Uint8Array([1]));
+    batch.fromPeer(a.domid, ref, 0, back);
+    batch.toPeer(a.domid, ref, 0, new Uint8Array([2]));
+    expect(batch.run()).toBe(0);
+    expect(back[0]).toBe(1);
+    expect(shared.page(0)[0]).toBe(2);
+  });
+
+  conforms('a page granted for reading only can be copied from', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness, 'read');
+    shared.page(0)[0] = 6;
+    const local = new Uint8Array(1);
+    const batch = b.grants.copyBatch(1);
+    batch.fromPeer(a.domid, ref, 0, local);
+    expect(batch.run()).toBe(0);
+    expect(local[0]).toBe(6);
+  });
+
+  conforms('a page granted for reading only cannot be copied to', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness, 'read');
+    const batch = b.grants.copyBatch(1);
+    batch.toPeer(a.domid, ref, 0, new Uint8Array([1]));
+    expect(batch.run()).toBe(1);
+    expect(batch.status(0)).toBeLessThan(0);
+    expect(shared.page(0)[0]).toBe(0);
+  });
+
+  conforms('a page granted to another domain cannot be copied', ({ a, b, other }) => {
+    const shared = a.grants.share(other, 1, 'read-write');
+    shared.page(0)[0] = 1;
+    const local = new Uint8Array(1);
+    const batch = b.grants.copyBatch(2);
+    batch.fromPeer(a.domid, shared.refs[0] as GrantRef, 0, local);
+    batch.toPeer(a.domid, shared.refs[0] as GrantRef, 1, new Uint8Array([1]));
+    expect(batch.run()).toBe(2);
+    expect(local[0]).toBe(0);
+    expect(shared.page(0)[1]).toBe(0);
+  });
+
+  conforms('a refused copy has a negative status and does not stop the others', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    const batch = b.grants.copyBatch(3);
+    batch.toPeer(a.domid, ref, 0, new Uint8Array([1]));
+    batch.toPeer(a.domid, NO_GRANT, 0, new Uint8Array([2]));
+    batch.toPeer(a.domid, ref, 1, new Uint8Array([3]));
+    expect(batch.run()).toBe(1);
+    expect([0, 1, 2].map((index) => Math.sign(batch.status(index)))).toEqual([0, -1, 0]);
+    expect([...shared.page(0).subarray(0, 2)]).toEqual([1, 3]);
+  });
+
+  conforms('a page cannot be copied after its grant was revoked', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    shared.close();
+    const batch = b.grants.copyBatch(1);
+    batch.fromPeer(a.domid, ref, 0, new Uint8Array(1));
+    expect(batch.run()).toBe(1);
+  });
+}
+
+function limits(conforms: ConformanceTest): void {
+  conforms('run empties the batch so that it can be filled again', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    const batch = b.grants.copyBatch(2);
+    expect([batch.capacity, batch.length]).toEqual([2, 0]);
+    for (let round = 1; round <= 3; round++) {
+      batch.toPeer(a.domid, ref, 0, new Uint8Array([round]));
+      expect(batch.toPeer(a.domid, ref, 1, new Uint8Array([round]))).toBe(1);
+      expect(batch.length).toBe(2);
+      expect(batch.run()).toBe(0);
+      expect(batch.length).toBe(0);
+      expect([...shared.page(0).subarray(0, 2)]).toEqual([round, round]);
+    }
+  });
+
+  conforms('run of an empty batch does nothing', ({ b }) => {
+    expect(b.grants.copyBatch(1).run()).toBe(0);
+  });
+
+  conforms('one copy more than the capacity is rejected and the others stay', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    const batch = b.grants.copyBatch(1);
+    batch.toPeer(a.domid, ref, 0, new Uint8Array([1]));
+    expectMistake(() => batch.toPeer(a.domid, ref, 1, new Uint8Array([1])));
+    expect(batch.length).toBe(1);
+    expect(batch.run()).toBe(0);
+    expect([...shared.page(0).subarray(0, 2)]).toEqual([1, 0]);
+  });
+
+  conforms('a copy across the end of the peer page is rejected', (harness) => {
+    const { a, b } = harness;
+    const { ref } = onePage(harness);
+    const batch = b.grants.copyBatch(1);
+    for (const [offset, length] of [
+      [PAGE_SIZE - 1, 2],
+      [PAGE_SIZE, 1],
+      [0, PAGE_SIZE + 1],
+      [-1, 1],
+      [0.5, 1],
+    ] as const) {
+      expectMistake(() => batch.fromPeer(a.domid, ref, offset, new Uint8Array(length)));
+      expectMistake(() => batch.toPeer(a.domid, ref, offset, new Uint8Array(length)));
+    }
+    expect(batch.length).toBe(0);
+  });
+
+  conforms('copyBatch rejects a capacity that is no number of copies', ({ b }) => {
+    for (const capacity of [0, -1, 1.5]) expectMistake(() => b.grants.copyBatch(capacity));
+  });
+}
