@@ -112,23 +112,27 @@ export function startMachine(options: MachineOptions): Machine {
   qemu.stderr?.on('data', (data) => {
     errors = (errors + data).slice(-4096);
   });
-  const kill = () => qemu.kill('SIGKILL');
-  process.once('exit', kill);
-  let lastLog = '';
-  const ended = endOf(qemu, () => errors).then((reason) => {
-    process.off('exit', kill);
+  let lastLog: string | undefined;
+  const end = () => {
+    qemu.kill('SIGKILL');
+    if (lastLog !== undefined) return;
     lastLog = readFileSync(log, 'latin1');
     rmSync(directory, { recursive: true });
     rmSync(agent, { force: true });
+  };
+  process.once('exit', end);
+  const ended = endOf(qemu, () => errors).then((reason) => {
+    process.off('exit', end);
+    end();
     return reason;
   });
   return {
     channel: qemu.stdio[3] as Duplex,
     ended,
     consoleTail: (lines) => {
-      const text = lastLog === '' ? readFileSync(log, 'latin1') : lastLog;
+      const text = lastLog ?? readFileSync(log, 'latin1');
       return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
     },
-    kill,
+    kill: end,
   };
 }
