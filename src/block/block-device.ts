@@ -1,5 +1,8 @@
 /** The thing that the block protocol turns another domain into: a disk. */
 
+/** The unit of every sector number in the block protocol, whatever a disk's own sectors measure. */
+export const SECTOR_SIZE = 512;
+
 export interface BlockDeviceInfo {
   /** Size of the disk in bytes; a multiple of `sectorSize`. */
   readonly size: number;

@@ -1,0 +1,191 @@
+/**
+ * The front end's pages as bytes that a disk can read into and write from.
+ *
+ * A front end that offers persistent grants uses the same pages again and again: each is mapped
+ * when it is first seen and stays, so the disk's data moves straight between the file and the
+ * guest's memory. Every other page is copied by Xen through memory of ours: mapping and unmapping a
+ * page for one request costs more than copying it, and a page that was granted for reading only
+ * cannot be mapped at all (`GrantTable.map` says why).
+ *
+ * Memory of ours serves one front end only, so what a former request left in it is that guest's own.
+ */
+import { assert } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { XenError } from '../base/errors.ts';
+import type { DomId, GrantRef } from '../base/ids.ts';
+import { type CopyBatch, type GrantTable, PAGE_SIZE, type Pages } from '../hypervisor/contract.ts';
+import { type BackRequest, INDIRECT_SEGMENTS_MAX, type RequestSegment } from './back-request.ts';
+
+/** As many as Linux's blkback keeps: a one-page ring of requests that are all different. */
+export const PERSISTENT_PAGES_MAX = 1056;
+/** A page that no request used for this long is let go, as in Linux's blkback. */
+export const PERSISTENT_IDLE_MS = 60_000;
+
+interface PersistentPage {
+  readonly pages: Pages;
+  readonly bytes: Uint8Array;
+  /** Segments of requests under way. */
+  users: number;
+  lastUse_ms: number;
+}
+
+export interface GuestPagesParts {
+  readonly grants: GrantTable;
+  readonly peer: DomId;
+  /** Both ends agreed on persistent grants. */
+  readonly persistent: boolean;
+  readonly clock: Clock;
+}
+
+/** What a request under way uses; goes back by `release`. */
+export class RequestPages {
+  /** One window a segment, for the disk. */
+  readonly windows: Uint8Array[] = [];
+  /** For each segment the mapped page or our own memory: exactly one is there. */
+  readonly mapped: (PersistentPage | undefined)[] = [];
+  readonly copied: (Uint8Array | undefined)[] = [];
+}
+
+export class GuestPages {
+  private readonly parts: GuestPagesParts;
+  private readonly persistent = new Map<GrantRef, PersistentPage>();
+  private readonly free: Uint8Array[] = [];
+  private readonly batch: CopyBatch;
+  private idleTimer: Timer | undefined;
+
+  constructor(parts: GuestPagesParts) {
+    this.parts = parts;
+    this.batch = parts.grants.copyBatch(INDIRECT_SEGMENTS_MAX);
+  }
+
+  /** Pages mapped now. */
+  get mappedCount(): number {
+    return this.persistent.size;
+  }
+
+  /** Copies the beginning of a page of the front end's. Throws EINVAL when the grant is no good. */
+  readPage(ref: GrantRef, target: Uint8Array): void {
+    this.batch.fromPeer(this.parts.peer, ref, 0, target);
+    this.runBatch();
+  }
+
+  /** Windows onto the segments of a request; what the disk puts there reaches the guest by `storeRead`. */
+  acquire(request: BackRequest, into: RequestPages): void {
+    for (let index = 0; index < request.segmentCount; index++) {
+      const segment = request.segments[index]!;
+      const mapped = this.mappedPage(segment.ref);
+      const copied = mapped === undefined ? this.freePage() : undefined;
+      into.mapped[index] = mapped;
+      into.copied[index] = copied;
+      into.windows[index] =
+        mapped === undefined
+          ? window(copied!, 0, segment)
+          : window(mapped.bytes, segment.offset, segment);
+    }
+    into.windows.length = request.segmentCount;
+  }
+
+  /** Fetches the data of a write. Throws EINVAL when a grant is no good. */
+  fetchWrite(request: BackRequest, pages: RequestPages): void {
+    for (let index = 0; index < request.segmentCount; index++) {
+      if (pages.copied[index] === undefined) continue;
+      const { ref, offset } = request.segments[index]!;
+      this.batch.fromPeer(this.parts.peer, ref, offset, pages.windows[index]!);
+    }
+    this.runBatch();
+  }
+
+  /** Delivers the data of a read. Throws EINVAL when a grant is no good. */
+  storeRead(request: BackRequest, pages: RequestPages): void {
+    for (let index = 0; index < request.segmentCount; index++) {
+      if (pages.copied[index] === undefined) continue;
+      const { ref, offset } = request.segments[index]!;
+      this.batch.toPeer(this.parts.peer, ref, offset, pages.windows[index]!);
+    }
+    this.runBatch();
+  }
+
+  /** The disk is done with the windows. */
+  release(request: BackRequest, pages: RequestPages): void {
+    const now_ms = this.parts.clock.now_ms();
+    for (let index = 0; index < request.segmentCount; index++) {
+      const mapped = pages.mapped[index];
+      if (mapped === undefined) {
+        this.free.push(pages.copied[index]!);
+      } else {
+        mapped.users--;
+        mapped.lastUse_ms = now_ms;
+      }
+    }
+    pages.windows.length = 0;
+    pages.mapped.length = 0;
+    pages.copied.length = 0;
+  }
+
+  /** Unmaps every page. All requests must have been released. */
+  close(): void {
+    this.idleTimer?.cancel();
+    for (const page of this.persistent.values()) {
+      assert(page.users === 0, 'no page is unmapped under a request');
+      page.pages.close();
+    }
+    this.persistent.clear();
+    this.free.length = 0;
+  }
+
+  /** The page, mapped and in use; `undefined` for one that is to be copied. */
+  private mappedPage(ref: GrantRef): PersistentPage | undefined {
+    const known = this.persistent.get(ref);
+    const page = known ?? this.mapPage(ref);
+    if (page !== undefined) page.users++;
+    return page;
+  }
+
+  private mapPage(ref: GrantRef): PersistentPage | undefined {
+    const { grants, peer, persistent, clock } = this.parts;
+    if (!persistent || this.persistent.size >= PERSISTENT_PAGES_MAX) return undefined;
+    let pages: Pages;
+    try {
+      pages = grants.map(peer, [ref]);
+    } catch (error) {
+      // A bad grant, or a limit of this host's. The copy goes through or says what is wrong.
+      if (error instanceof XenError) return undefined;
+      throw error;
+    }
+    const page = { pages, bytes: pages.page(0), users: 0, lastUse_ms: clock.now_ms() };
+    this.persistent.set(ref, page);
+    this.idleTimer ??= clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle());
+    return page;
+  }
+
+  private dropIdle(): void {
+    const { clock } = this.parts;
+    const idleSince_ms = clock.now_ms() - PERSISTENT_IDLE_MS;
+    for (const [ref, page] of this.persistent) {
+      if (page.users > 0 || page.lastUse_ms > idleSince_ms) continue;
+      page.pages.close();
+      this.persistent.delete(ref);
+    }
+    this.idleTimer =
+      this.persistent.size > 0 ? clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle()) : undefined;
+  }
+
+  private freePage(): Uint8Array {
+    return this.free.pop() ?? new Uint8Array(PAGE_SIZE);
+  }
+
+  private runBatch(): void {
+    if (this.batch.length === 0) return;
+    const refused = this.batch.run();
+    if (refused === 0) return;
+    throw new XenError(
+      'EINVAL',
+      `copy pages of domain ${this.parts.peer}`,
+      `Xen refused ${refused} of them`,
+    );
+  }
+}
+
+function window(page: Uint8Array, offset: number, { length }: RequestSegment): Uint8Array {
+  return length === PAGE_SIZE ? page : page.subarray(offset, offset + length);
+}

@@ -1,0 +1,226 @@
+/**
+ * One ring of a block back end: takes requests, has the disk do them, any number at a time, and
+ * answers in the order in which they were asked.
+ *
+ * The order is what lets another process take over when this one is killed: all from the ring's
+ * `rsp_prod` on is unanswered and still stands in the ring, since no answer has overwritten it.
+ */
+import {
+  BLKIF_OP_DISCARD,
+  BLKIF_OP_FLUSH_DISKCACHE,
+  BLKIF_OP_READ,
+  BLKIF_RSP_EOPNOTSUPP,
+  BLKIF_RSP_ERROR,
+  BLKIF_RSP_OKAY,
+} from '../abi/io/blkif.ts';
+import { type Clock, sleep } from '../base/clock.ts';
+import { errorCode, errorMessage } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { EventChannel } from '../hypervisor/contract.ts';
+import type { BackRing } from '../ring/back-ring.ts';
+import { type GuestPages, RequestPages } from './back-pages.ts';
+import { type BackRequest, emptyRequest, RequestParser } from './back-request.ts';
+import type { BlockDevice } from './block-device.ts';
+import type { BlkifProtocol } from './protocol.ts';
+
+/** Requests under way at a time: more than the disk can use at once, few enough to bound memory. */
+export const REQUESTS_MAX = 64;
+/** No further request is taken while those under way have this many pages between them. */
+const PAGES_IN_FLIGHT_MAX = 2048;
+/**
+ * A refused request is answered this much later, so that a front end which asks for nothing but
+ * nonsense cannot keep the process busy with refusing.
+ */
+const REFUSAL_DELAY_MS = 1;
+/** Signals in a row without a request before the channel has to pause. */
+const EMPTY_SIGNALS_MAX = 16;
+const EMPTY_SIGNALS_PAUSE_MS = 1;
+
+export interface BackQueueParts {
+  readonly ring: BackRing;
+  readonly channel: EventChannel;
+  readonly protocol: BlkifProtocol;
+  readonly disk: BlockDevice;
+  readonly pages: GuestPages;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The front end broke a rule of the ring: no further request is taken. */
+  readonly onViolation: (error: unknown) => void;
+}
+
+/** A place for one request under way. */
+interface Place {
+  readonly request: BackRequest;
+  readonly pages: RequestPages;
+  answered: boolean;
+  /** `BLKIF_RSP_…` */
+  status: number;
+}
+
+export class BackQueue {
+  private readonly parts: BackQueueParts;
+  private readonly parser: RequestParser;
+  /** A circle: `count` places from `head` on are in use, in the ring's order. */
+  private readonly places: Place[];
+  private head = 0;
+  private count = 0;
+  private pagesInFlight = 0;
+  private stopped = false;
+  private drained: (() => void) | undefined;
+  private emptySignals = 0;
+  private refusals = 0;
+  private readonly responseBytes: Uint8Array;
+  private readonly response;
+
+  constructor(parts: BackQueueParts) {
+    this.parts = parts;
+    this.parser = new RequestParser(parts.protocol, parts.disk.info, (ref, target) =>
+      parts.pages.readPage(ref, target),
+    );
+    this.places = Array.from({ length: REQUESTS_MAX }, () => ({
+      request: emptyRequest(),
+      pages: new RequestPages(),
+      answered: false,
+      status: BLKIF_RSP_OKAY,
+    }));
+    this.responseBytes = new Uint8Array(parts.protocol.response.size);
+    this.response = parts.protocol.response.view(this.responseBytes);
+  }
+
+  /** Begins to serve. The front end is notified once: a former back end may have died before it did. */
+  start(): void {
+    this.parts.channel.onEvent(() => this.signalled());
+    this.parts.channel.notify();
+  }
+
+  /** Takes no further request; resolves when those under way are answered. */
+  close(): Promise<void> {
+    this.stopped = true;
+    return new Promise((resolve) => {
+      this.drained = resolve;
+      this.checkDrained();
+    });
+  }
+
+  private signalled(): void {
+    const before = this.count;
+    this.takeRequests();
+    this.emptySignals = this.count === before ? this.emptySignals + 1 : 0;
+    if (this.emptySignals < EMPTY_SIGNALS_MAX || this.stopped) return;
+    this.emptySignals = 0;
+    const { channel, clock } = this.parts;
+    channel.pause();
+    clock.after(EMPTY_SIGNALS_PAUSE_MS, () => {
+      if (!channel.closed) channel.resume();
+    });
+  }
+
+  private get hasRoom(): boolean {
+    return this.count < REQUESTS_MAX && this.pagesInFlight < PAGES_IN_FLIGHT_MAX;
+  }
+
+  private takeRequests(): void {
+    if (this.stopped) return;
+    const { ring } = this.parts;
+    try {
+      do {
+        for (let requests = ring.unconsumedRequests(); requests > 0; requests--) {
+          // The next answer makes room and comes back here.
+          if (!this.hasRoom) return;
+          ring.takeRequest(this.parser.slot);
+          this.begin();
+        }
+      } while (ring.finalCheckForRequests());
+    } catch (error) {
+      this.stopped = true;
+      this.parts.onViolation(error);
+    }
+  }
+
+  private begin(): void {
+    const place = this.places[(this.head + this.count) % REQUESTS_MAX]!;
+    this.count++;
+    place.answered = false;
+    let refusal: unknown;
+    try {
+      this.parser.parse(place.request);
+    } catch (error) {
+      place.request.segmentCount = 0;
+      refusal = error;
+    }
+    this.pagesInFlight += place.request.segmentCount;
+    void (refusal === undefined ? this.serve(place) : this.refuse(place, refusal));
+  }
+
+  private async serve(place: Place): Promise<void> {
+    try {
+      await this.perform(place.request, place.pages);
+    } catch (error) {
+      return this.refuse(place, error);
+    }
+    this.finish(place, BLKIF_RSP_OKAY);
+  }
+
+  private async refuse(place: Place, error: unknown): Promise<void> {
+    // Logged as a warning once for each connection: a front end must not fill the host's log.
+    const level = this.refusals++ === 0 ? 'warn' : 'debug';
+    this.parts.log[level]('request refused', { error: errorMessage(error) });
+    await sleep(this.parts.clock, REFUSAL_DELAY_MS);
+    this.finish(place, errorCode(error) === 'ENOTSUP' ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR);
+  }
+
+  private async perform(request: BackRequest, pages: RequestPages): Promise<void> {
+    const { disk } = this.parts;
+    if (request.operation === BLKIF_OP_DISCARD) {
+      return disk.discard(request.position, request.length);
+    }
+    if (request.operation === BLKIF_OP_FLUSH_DISKCACHE) await disk.flush();
+    if (request.segmentCount > 0) await this.transfer(request, pages);
+  }
+
+  private async transfer(request: BackRequest, pages: RequestPages): Promise<void> {
+    const { disk, pages: guest } = this.parts;
+    guest.acquire(request, pages);
+    try {
+      if (request.operation === BLKIF_OP_READ) {
+        await disk.read(request.position, pages.windows);
+        guest.storeRead(request, pages);
+      } else {
+        guest.fetchWrite(request, pages);
+        await disk.write(request.position, pages.windows);
+      }
+    } finally {
+      guest.release(request, pages);
+    }
+  }
+
+  private finish(place: Place, status: number): void {
+    place.answered = true;
+    place.status = status;
+    this.answer();
+    this.takeRequests();
+    this.checkDrained();
+  }
+
+  /** Answers every request at the head of the circle that is done, with one notification. */
+  private answer(): void {
+    const { ring, channel } = this.parts;
+    const before = this.count;
+    while (this.count > 0) {
+      const place = this.places[this.head]!;
+      if (!place.answered) break;
+      this.response.id = place.request.id;
+      this.response.operation = place.request.operation;
+      this.response.status = place.status;
+      ring.putResponse(this.responseBytes);
+      this.pagesInFlight -= place.request.segmentCount;
+      this.head = (this.head + 1) % REQUESTS_MAX;
+      this.count--;
+    }
+    if (this.count < before && ring.pushResponses()) channel.notify();
+  }
+
+  private checkDrained(): void {
+    if (this.count === 0) this.drained?.();
+  }
+}

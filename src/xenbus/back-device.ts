@@ -1,0 +1,192 @@
+/**
+ * The back end's half of the handshake, for every split driver. A step reads where both ends stand
+ * and does the one thing that follows; so it does not matter which changes were seen, how often, or
+ * in which order, nor that a peer's state jumps.
+ */
+import {
+  type XenbusState,
+  XenbusStateClosed,
+  XenbusStateClosing,
+  XenbusStateConnected,
+  XenbusStateInitialised,
+  XenbusStateInitialising,
+  XenbusStateInitWait,
+  XenbusStateReconfigured,
+  XenbusStateReconfiguring,
+  XenbusStateUnknown,
+} from '../abi/io/xenbus.ts';
+import { unreachable } from '../base/assert.ts';
+import { DeviceEnd, type DeviceEndParts, type DeviceKeys } from './device-end.ts';
+
+/** What is open towards one front end while its device is connected. */
+export interface BackConnection {
+  /** Waits for what is under way and lets go of everything of the front end's. */
+  close(): Promise<void>;
+}
+
+/** What one kind of back end does at the two moments that matter to it. */
+export interface BackDriver {
+  /** Publishes what this end can do, before `InitWait`. */
+  announce(keys: DeviceKeys): Promise<void>;
+  /**
+   * The front end has published its rings: connects to them and publishes what `Connected` promises.
+   * Resolves with `undefined` while something on this side is not ready (the hotplug script), to be
+   * asked again when a key of this end changes. Rejects when the device cannot be: it fails.
+   */
+  connect(keys: DeviceKeys): Promise<BackConnection | undefined>;
+}
+
+/** All that decides a back end's next step. */
+export interface BackView {
+  /** This end's `state` node, which the toolstack writes too. */
+  readonly own: XenbusState;
+  readonly peer: XenbusState;
+  /** `online`: cleared by the toolstack when the device is to go away for good. */
+  readonly online: boolean;
+  /** The front end's rings are open here. */
+  readonly connected: boolean;
+  /** The device failed, and the front end has not been at `Closed` since. */
+  readonly failed: boolean;
+}
+
+/** `stay` changes nothing; the others name the state that the step ends in. */
+export type BackMove = 'stay' | 'announce' | 'connect' | 'closing' | 'closed';
+
+/** The rules of the handshake. A function of the view alone, so that the test can list them. */
+export function nextBackMove(view: BackView): BackMove {
+  switch (view.peer) {
+    case XenbusStateUnknown:
+    case XenbusStateClosed:
+      return settle(view, 'closed');
+    case XenbusStateInitialising:
+    case XenbusStateInitWait:
+      // A front end that starts over without closing first is a kernel after kexec.
+      if (!view.online) return settle(view, 'closed');
+      if (view.failed) return 'stay';
+      return view.own === XenbusStateInitWait && !view.connected ? 'stay' : 'announce';
+    case XenbusStateInitialised:
+    case XenbusStateConnected:
+      if (!view.online) return settle(view, view.connected ? 'closing' : 'closed');
+      return view.connected || view.failed ? 'stay' : connectFrom(view.own);
+    case XenbusStateClosing:
+      return settle(view, view.connected ? 'closing' : 'closed');
+    case XenbusStateReconfiguring:
+    case XenbusStateReconfigured:
+      return view.online ? 'stay' : settle(view, view.connected ? 'closing' : 'closed');
+    default:
+      return unreachable(view.peer);
+  }
+}
+
+function settle(view: BackView, move: 'closing' | 'closed'): BackMove {
+  if (move === 'closing') return view.own === XenbusStateClosing ? 'stay' : 'closing';
+  return view.own === XenbusStateClosed && !view.connected ? 'stay' : 'closed';
+}
+
+/** What a front end that is ready finds, by the state that this end stands in. */
+function connectFrom(own: XenbusState): BackMove {
+  switch (own) {
+    case XenbusStateInitWait:
+      return 'connect';
+    case XenbusStateConnected:
+      // A former process of this back end served it and died: carry on where its rings stand.
+      return 'connect';
+    case XenbusStateClosing:
+    case XenbusStateClosed:
+      // It has to come back to Initialising first.
+      return 'stay';
+    default:
+      // The toolstack waits to see InitWait, even when the front end was faster.
+      return 'announce';
+  }
+}
+
+export interface BackDeviceParts extends DeviceEndParts {
+  readonly driver: BackDriver;
+  /** The device has left xenstore; nothing of it is held any more. */
+  readonly onGone: () => void;
+}
+
+export class BackDevice extends DeviceEnd {
+  private readonly driver: BackDriver;
+  private readonly onGone: () => void;
+  private connection: BackConnection | undefined;
+
+  constructor(parts: BackDeviceParts) {
+    super(parts);
+    this.driver = parts.driver;
+    this.onGone = parts.onGone;
+  }
+
+  /** Begins to follow the front end. Changes of our own directory come through `wake`. */
+  async start(): Promise<void> {
+    await this.watchPeer();
+    this.wake();
+  }
+
+  /**
+   * Stops serving without a word in xenstore: the front end waits, and the next process of this
+   * back end carries on.
+   */
+  close(): Promise<void> {
+    return this.end();
+  }
+
+  protected async step(): Promise<void> {
+    const own = await this.ownState();
+    if (own === undefined) {
+      await this.endFromStep();
+      this.log.info('device removed');
+      this.onGone();
+      return;
+    }
+    const view: BackView = {
+      own,
+      peer: await this.peerState(),
+      online: (await this.read('online')) === '1',
+      connected: this.connection !== undefined,
+      failed: this.failed,
+    };
+    await this.perform(nextBackMove(view), view);
+  }
+
+  private async perform(move: BackMove, view: BackView): Promise<void> {
+    switch (move) {
+      case 'stay':
+        return;
+      case 'announce':
+        await this.detach();
+        await this.driver.announce(this);
+        return this.moveTo(XenbusStateInitWait);
+      case 'connect': {
+        this.connection = await this.driver.connect(this);
+        if (this.connection === undefined) return;
+        this.log.info(view.own === XenbusStateConnected ? 'device resumed' : 'device connected');
+        return this.moveTo(XenbusStateConnected);
+      }
+      case 'closing':
+        return this.moveTo(XenbusStateClosing);
+      case 'closed': {
+        const wasConnected = this.connection !== undefined;
+        await this.detach();
+        this.clearFailure();
+        if (wasConnected) this.log.info('device disconnected');
+        return this.moveTo(XenbusStateClosed);
+      }
+      default:
+        return unreachable(move);
+    }
+  }
+
+  /** The next step follows from the state just written: nobody else need wake it. */
+  private async moveTo(state: XenbusState): Promise<void> {
+    await this.switchState(state);
+    this.wake();
+  }
+
+  protected async detach(): Promise<void> {
+    const connection = this.connection;
+    this.connection = undefined;
+    await connection?.close();
+  }
+}
