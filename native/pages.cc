@@ -103,6 +103,8 @@ void Mapping::end() {
   munmap(base_, bytes_);
   base_ = nullptr;
   if (release_) release_();
+  // The ArrayBuffer may keep this object for long; the device must be let go now.
+  release_ = nullptr;
   descriptor_.reset();
 }
 
