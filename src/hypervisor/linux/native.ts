@@ -94,6 +94,8 @@ export interface Native {
     fd: number,
     callback: (events: number) => void,
   ) => NativePoller;
+  /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
+  openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */

@@ -1,0 +1,82 @@
+/** What the console daemon is made of, as a process of dom0. */
+import { mkdirSync } from 'node:fs';
+import type { XenError } from '../../src/base/errors.ts';
+import type { Log } from '../../src/base/log.ts';
+import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
+import { nodeClock } from '../../src/node/clock.ts';
+import { logDirectory } from '../../src/node/log-file.ts';
+import { Pty } from '../../src/node/pty.ts';
+import { connectXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import {
+  type ConsoleChoice,
+  startXenconsoled,
+  type Xenconsoled,
+} from '../../src/xenconsoled/xenconsoled.ts';
+
+/** One or both kinds of consoles, in the words of xenconsoled's command line. */
+export type ConsoleChoiceName = 'none' | 'guest' | 'hv' | 'all';
+
+export interface XenconsoledSettings {
+  /** Where `guest-NAME.log` and `hypervisor.log` are; made where it is missing. */
+  readonly logDirectory: string;
+  readonly log: ConsoleChoiceName;
+  readonly timestamp: ConsoleChoiceName;
+  /** xenstored's socket, where it is not the usual one. */
+  readonly xenstoreSocket?: string;
+}
+
+/** Where xenconsoled keeps its logs unless told otherwise. */
+export const LOG_DIRECTORY = '/var/log/xen/console';
+
+export interface XenconsoledProcess extends Xenconsoled {
+  /** Resolves with the reason when the connection to xenstored ends, without which no new guest is served. */
+  readonly ended: Promise<XenError>;
+}
+
+function choice(name: ConsoleChoiceName): ConsoleChoice {
+  return { guest: name === 'guest' || name === 'all', hv: name === 'hv' || name === 'all' };
+}
+
+/** Starts the daemon. Rejects with `XenError` when Xen, xenstored or the logs can't be reached. */
+export async function openXenconsoled(
+  settings: XenconsoledSettings,
+  log: Log,
+): Promise<XenconsoledProcess> {
+  if (settings.log !== 'none') mkdirSync(settings.logDirectory, { recursive: true });
+  const opened: { close(): void }[] = [];
+  const keep = <Thing extends { close(): void }>(thing: Thing): Thing => {
+    opened.unshift(thing);
+    return thing;
+  };
+  const letGo = () => {
+    for (const thing of opened) thing.close();
+  };
+  try {
+    const native = loadNative();
+    const domainControl = keep(openDomainControl());
+    const hypervisor = keep(openLinuxHypervisor());
+    const xenstore = keep(await connectXenstoreSocket(settings.xenstoreSocket));
+    const ended = new Promise<XenError>((resolve) => xenstore.onEnd(resolve));
+    const daemon = await startXenconsoled(
+      {
+        hypervisor,
+        domainControl,
+        xenstore,
+        clock: nodeClock,
+        log,
+        openTerminal: () => new Pty(native),
+        openLog: logDirectory(settings.logDirectory, log),
+      },
+      { log: choice(settings.log), timestamp: choice(settings.timestamp) },
+    );
+    const close = async () => {
+      await daemon.close();
+      letGo();
+    };
+    return { ended, reopenLogs: () => daemon.reopenLogs(), close };
+  } catch (error) {
+    letGo();
+    throw error;
+  }
+}
