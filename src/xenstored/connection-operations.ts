@@ -1,0 +1,89 @@
+/** The requests about watches and transactions: what a connection has of its own. */
+import { XENSTORE_REL_PATH_MAX } from '../abi/io/xs_wire.ts';
+import { XenError } from '../base/errors.ts';
+import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
+import { isAbsolutePath, isSpecialPath } from '../xenstore/path.ts';
+import type { Request } from './request.ts';
+import { pathSeenBy } from './watch.ts';
+
+/** A path and a token, exactly. Throws EINVAL. */
+function pathAndToken(request: Request): [string, string] {
+  const strings = request.strings(2);
+  if (strings.length !== 2) {
+    throw new XenError('EINVAL', 'read a watch', 'it is a path and a token');
+  }
+  return strings as [string, string];
+}
+
+/** Happenings may be called anything; those that never happen do no harm. */
+function watchedPath(request: Request, path: string): string {
+  if (!isSpecialPath(path)) return request.nodes().resolve(path);
+  if (path.length > XENSTORE_REL_PATH_MAX) {
+    throw new XenError('EINVAL', 'watch', `a name has at most ${XENSTORE_REL_PATH_MAX} bytes`);
+  }
+  return path;
+}
+
+export function watch(request: Request): Uint8Array {
+  const { connection, store } = request;
+  const [path, token] = pathAndToken(request);
+  const absolute = watchedPath(request, path);
+  if (connection.findWatch(absolute, token) !== undefined) {
+    throw new XenError('EEXIST', `watch ${path}`, 'with the same token');
+  }
+  const { account, home } = connection.domain;
+  if (!connection.privileged && account.watches > store.quotas.watches) {
+    throw account.denied('E2BIG', 'watches', 'a watch');
+  }
+  if (account.memoryExceededBy(absolute.length + token.length)) {
+    throw account.denied('ENOMEM', 'memoryHard', 'memory for a watch');
+  }
+  const relative = !isAbsolutePath(path) && !isSpecialPath(path);
+  const added = { watcher: connection, path: absolute, token, home: relative ? home : '' };
+  connection.addWatch(added);
+  request.afterReply = () => connection.deliver(pathSeenBy(added, absolute), token, undefined);
+  return OK_PAYLOAD;
+}
+
+export function unwatch(request: Request): Uint8Array {
+  const { connection } = request;
+  const [path, token] = pathAndToken(request);
+  const relative = !isAbsolutePath(path) && !isSpecialPath(path);
+  const absolute = relative ? `${connection.domain.home}/${path}` : path;
+  const found = connection.findWatch(absolute, token);
+  if (found === undefined) throw new XenError('ENOENT', `unwatch ${path}`);
+  connection.removeWatch(found);
+  return OK_PAYLOAD;
+}
+
+export function resetWatches(request: Request): Uint8Array {
+  request.connection.reset();
+  return OK_PAYLOAD;
+}
+
+export function startTransaction(request: Request): Uint8Array {
+  const { connection, store, transaction } = request;
+  if (transaction !== undefined) {
+    throw new XenError('EBUSY', 'start a transaction', 'there are none within another');
+  }
+  const { account } = connection.domain;
+  if (!connection.privileged && connection.transactions.size > store.quotas.transactions) {
+    throw account.denied('ENOSPC', 'transactions', 'a transaction');
+  }
+  return encodeStrings(String(connection.startTransaction().id));
+}
+
+export function endTransaction(request: Request): Uint8Array {
+  const { connection, transaction } = request;
+  const verdict = request.onlyString();
+  if (verdict !== 'T' && verdict !== 'F') {
+    throw new XenError('EINVAL', 'end a transaction', 'it is "T" or "F"');
+  }
+  if (transaction === undefined) throw new XenError('ENOENT', 'end a transaction', 'none is meant');
+  try {
+    if (verdict === 'T') transaction.commit(request.charge);
+  } finally {
+    connection.endTransaction(transaction);
+  }
+  return OK_PAYLOAD;
+}

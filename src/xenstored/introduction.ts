@@ -1,0 +1,221 @@
+/** How domains come and go: introduced by the tools, released by them, or found dead. */
+import { GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts';
+import { XENSTORE_ERROR_NONE } from '../abi/io/xs_wire.ts';
+import { VIRQ_DOM_EXC } from '../abi/xen.ts';
+import { XenError } from '../base/errors.ts';
+import { DOMID_FIRST_RESERVED, domId, EVENT_PORT_MAX, eventPort, grantRef } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
+import type { Carrier, Connection } from './connection.ts';
+import type { Domain } from './domain.ts';
+import { removeSubtree } from './nodes.ts';
+import type { XenstoredOptions } from './options.ts';
+import { ownedBy } from './permissions.ts';
+import { DomainRing } from './ring.ts';
+import { INTRODUCE_DOMAIN, RELEASE_DOMAIN, type Store } from './store.ts';
+import { postOrder } from './tree.ts';
+import { LiveView } from './view.ts';
+
+export interface IntroductionsParts {
+  readonly hypervisor: Hypervisor | undefined;
+  readonly domainControl: DomainControl | undefined;
+  readonly store: Store;
+  readonly options: XenstoredOptions;
+  readonly log: Log;
+  readonly connect: (name: string, carrier: Carrier) => Connection;
+  /** Events may have been queued outside of any client's turn. */
+  readonly turnEnded: () => void;
+}
+
+interface Introduced {
+  readonly ring: DomainRing;
+  connection: Connection | undefined;
+}
+
+export class Introductions {
+  private readonly parts: IntroductionsParts;
+  private readonly introduced = new Map<Domain, Introduced>();
+  private readonly virq: EventChannel | undefined;
+
+  constructor(parts: IntroductionsParts) {
+    this.parts = parts;
+    if (parts.hypervisor === undefined || parts.domainControl === undefined) return;
+    this.virq = parts.hypervisor.events.bindVirq(VIRQ_DOM_EXC);
+    this.virq.onEvent(() => {
+      this.lookForDead();
+      parts.turnEnded();
+    });
+  }
+
+  isIntroduced(domid: number): boolean {
+    return this.parts.store.domains.find(domid)?.introduced === true;
+  }
+
+  /** The introduced domain. Throws ENOENT. */
+  get(domid: number): Domain {
+    const domain = this.parts.store.domains.find(domid);
+    if (domain?.introduced !== true) throw new XenError('ENOENT', `look for domain ${domid}`);
+    return domain;
+  }
+
+  /** How many transactions the domain has open. */
+  transactionsOf(domain: Domain): number {
+    return this.introduced.get(domain)?.connection?.transactions.size ?? 0;
+  }
+
+  /**
+   * Serves the ring of a domain whose `port` waits for us. Once more for the same domain: the ring
+   * starts anew, over that port, with no watches and no transactions.
+   */
+  introduce(domid: number, port: number): void {
+    const { hypervisor, store } = this.parts;
+    const what = `introduce domain ${domid}`;
+    if (hypervisor === undefined) {
+      throw new XenError('ENOSYS', what, 'this xenstored runs without Xen');
+    }
+    if (domid >= DOMID_FIRST_RESERVED || port <= 0 || port > EVENT_PORT_MAX) {
+      throw new XenError('EINVAL', what, `no domain or no port: ${port}`);
+    }
+    const domain = store.domains.find(domid);
+    const known = domain === undefined ? undefined : this.introduced.get(domain);
+    if (domain !== undefined && known !== undefined) {
+      this.introduceAgain(hypervisor, domain, known, port);
+      return;
+    }
+    const pages = hypervisor.grants.map(domId(domid), [grantRef(GNTTAB_RESERVED_XENSTORE)]);
+    try {
+      const channel = hypervisor.events.bindInterdomain(domId(domid), eventPort(port));
+      this.serve(store.domains.findOrCreate(domid), new DomainRing(pages), channel, true);
+    } catch (error) {
+      pages.close();
+      throw error;
+    }
+    if (domid !== this.parts.options.masterDomid) store.fireSpecial(INTRODUCE_DOMAIN);
+  }
+
+  /** Serves the ring of our own kernel, which nobody introduces. Both belong to us from here on. */
+  attachKernelRing(pages: Pages, channel: EventChannel): void {
+    const domain = this.parts.store.domains.findOrCreate(this.parts.options.masterDomid);
+    this.serve(domain, new DomainRing(pages), channel, false);
+    channel.notify();
+  }
+
+  /** Ends the domain's ring, and removes what it owns. */
+  release(domain: Domain): void {
+    this.remove(domain);
+  }
+
+  /** Ends all rings. The nodes stay. Idempotent. */
+  close(): void {
+    this.virq?.close();
+    for (const { ring, connection } of this.introduced.values()) {
+      connection?.close();
+      ring.close();
+    }
+    this.introduced.clear();
+  }
+
+  private introduceAgain(
+    hypervisor: Hypervisor,
+    domain: Domain,
+    known: Introduced,
+    port: number,
+  ): void {
+    known.connection?.close();
+    known.connection = undefined;
+    const channel = hypervisor.events.bindInterdomain(domId(domain.domid), eventPort(port));
+    this.open(domain, known, channel, true);
+  }
+
+  private serve(domain: Domain, ring: DomainRing, channel: EventChannel, reset: boolean): void {
+    const introduced: Introduced = { ring, connection: undefined };
+    this.introduced.set(domain, introduced);
+    domain.introduced = true;
+    domain.shutdown = false;
+    this.open(domain, introduced, channel, reset);
+  }
+
+  private open(
+    domain: Domain,
+    introduced: Introduced,
+    channel: EventChannel,
+    reset: boolean,
+  ): void {
+    const { ring } = introduced;
+    if (reset) ring.reset();
+    ring.tellError(XENSTORE_ERROR_NONE);
+    const stream = ring.connect(channel);
+    introduced.connection = this.parts.connect(`domain ${domain.domid}`, {
+      stream,
+      domain,
+      failure: () => stream.error,
+      refuse: (error) => ring.tellError(error),
+    });
+    if (ring.endReconnect()) channel.notify();
+  }
+
+  /** Asks Xen about every domain, since the interrupt does not say which one it is about. */
+  private lookForDead(): void {
+    const { store, domainControl } = this.parts;
+    let newlyShutdown = false;
+    for (const domain of store.domains) {
+      if (domain.domid === 0 || domainControl === undefined) continue;
+      const info = store.domains.info(domain.domid);
+      if (info !== undefined && domain.introduced && info.shutdown && !domain.shutdown) {
+        domain.shutdown = true;
+        newlyShutdown = true;
+      }
+      // One that has no ring is kept until its number is free for another.
+      if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
+    }
+    if (newlyShutdown) store.fireSpecial(RELEASE_DOMAIN);
+  }
+
+  /** Ends all that the domain has here, so that a later one with its domid inherits nothing. */
+  private remove(domain: Domain): void {
+    const { store } = this.parts;
+    const introduced = this.introduced.get(domain);
+    introduced?.connection?.close();
+    this.removeNodes(domain);
+    store.domains.forget(domain);
+    this.introduced.delete(domain);
+    introduced?.ring.close();
+    if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN);
+    domain.introduced = false;
+  }
+
+  private removeNodes(domain: Domain): void {
+    if (domain.account.nodes === 0) return;
+    if (this.parts.options.keepOrphans) this.adoptOrphans(domain);
+    else this.removeOrphans(domain);
+  }
+
+  private removeOrphans(domain: Domain): void {
+    const { store, log } = this.parts;
+    const tops: string[] = [];
+    const walk = postOrder(store.tree, '/', ({ path, node }) => {
+      if (store.owner(node) !== domain) return true;
+      tops.push(path);
+      return false;
+    });
+    for (const _ of walk);
+    const view = new LiveView(store, undefined);
+    for (const path of tops) {
+      // Only a privileged client can have given the root away; there it goes back.
+      if (path === '/') this.adoptOrphans(domain);
+      else removeSubtree(store, view, path);
+    }
+    log.debug(`removed what domain ${domain.domid} owned`, { subtrees: tops.length });
+  }
+
+  private adoptOrphans(domain: Domain): void {
+    const { store, options } = this.parts;
+    const heir = store.domains.findOrCreate(options.privDomid);
+    for (const { path, node } of postOrder(store.tree, '/')) {
+      if (store.owner(node) !== domain) continue;
+      const permissions = ownedBy(node.permissions, heir);
+      const generation = store.nextGeneration();
+      store.apply([{ path, node: { ...node, permissions, generation } }]);
+    }
+  }
+}

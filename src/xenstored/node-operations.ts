@@ -1,0 +1,124 @@
+/** The requests about nodes. Each takes a request and returns the payload of its reply. */
+import { XenError } from '../base/errors.ts';
+import { decodeStrings, encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
+import { isSpecialPath } from '../xenstore/path.ts';
+import {
+  formatEntry,
+  MAY_OWN,
+  MAY_READ,
+  MAY_WRITE,
+  NO_INCARNATION,
+  ownerOf,
+  type Permissions,
+  parseEntry,
+  rightsOf,
+} from './permissions.ts';
+import { leadingInteger, type Request } from './request.ts';
+import type { Node } from './tree.ts';
+
+function readableNode(request: Request, path: string): Node {
+  const nodes = request.nodes();
+  return nodes.get(nodes.resolve(path), MAY_READ);
+}
+
+export function directory(request: Request): Uint8Array {
+  return readableNode(request, request.onlyString()).children.bytes;
+}
+
+/** The part of a long list of children that begins at a byte offset. */
+export function directoryPart(request: Request): Uint8Array {
+  const { strings } = decodeStrings(request.payload);
+  const [path, offsetText] = strings;
+  if (strings.length !== 2 || path === undefined || offsetText === undefined) {
+    throw new XenError('EINVAL', 'list a part of a directory', 'it takes a path and an offset');
+  }
+  const node = readableNode(request, path);
+  const generation = encodeStrings(String(node.generation));
+  const offset = leadingInteger(offsetText) >>> 0;
+  const list = node.children.bytes;
+  // Whole names, and room for the empty string that ends the last part.
+  const room = PAYLOAD_MAX - generation.length - 1;
+  let end = Math.min(offset, list.length);
+  for (;;) {
+    const nul = list.indexOf(0, end);
+    if (nul < 0 || nul + 1 - offset > room) break;
+    end = nul + 1;
+  }
+  const names = list.subarray(offset, end);
+  const last = end === list.length ? 1 : 0;
+  const reply = new Uint8Array(generation.length + names.length + last);
+  reply.set(generation);
+  reply.set(names, generation.length);
+  return reply;
+}
+
+export function read(request: Request): Uint8Array {
+  return readableNode(request, request.onlyString()).value;
+}
+
+export function write(request: Request): Uint8Array {
+  const { strings, end } = decodeStrings(request.payload, 1);
+  const [path] = strings;
+  if (path === undefined) throw new XenError('EINVAL', 'write', 'a path ends with NUL');
+  const nodes = request.nodes();
+  // A copy, so that a value of one byte does not keep a request of 4096 alive.
+  nodes.write(nodes.resolve(path), request.payload.slice(end));
+  return OK_PAYLOAD;
+}
+
+export function mkdir(request: Request): Uint8Array {
+  const nodes = request.nodes();
+  nodes.mkdir(nodes.resolve(request.onlyString()));
+  return OK_PAYLOAD;
+}
+
+export function remove(request: Request): Uint8Array {
+  const nodes = request.nodes();
+  nodes.remove(nodes.resolve(request.onlyString()));
+  return OK_PAYLOAD;
+}
+
+export function getPermissions(request: Request): Uint8Array {
+  const { permissions } = readableNode(request, request.onlyString());
+  return encodeStrings(...permissions.map(formatEntry));
+}
+
+export function setPermissions(request: Request): Uint8Array {
+  const [path, ...entries] = request.strings(2) as [string, ...string[]];
+  const { connection, store } = request;
+  const { account } = connection.domain;
+  if (!connection.privileged && entries.length > store.quotas.permissions) {
+    throw account.denied('ENOSPC', 'permissions', 'so many permission entries');
+  }
+  const parsed = entries.map(parseEntry);
+  // An entry for a domain that is not there stays, without effect, whoever gets the domid later.
+  const permissions: Permissions = parsed.map(({ access, domid }) => ({
+    access,
+    domid,
+    incarnation: store.domains.known(domid)?.incarnation ?? NO_INCARNATION,
+  }));
+  if (ownerOf(permissions).incarnation === NO_INCARNATION) {
+    throw new XenError('ENOENT', `set permissions of ${path}`, 'the owner is no domain');
+  }
+  if (isSpecialPath(path)) {
+    setSpecialPermissions(request, path, permissions);
+  } else {
+    const nodes = request.nodes();
+    nodes.setPermissions(nodes.resolve(path), permissions);
+  }
+  return OK_PAYLOAD;
+}
+
+/** Says who may watch `@introduceDomain` or `@releaseDomain`. */
+function setSpecialPermissions(request: Request, path: string, permissions: Permissions): void {
+  const { specialPermissions } = request.store;
+  const current = specialPermissions.get(path);
+  if (current === undefined) {
+    throw new XenError('EINVAL', `set permissions of ${path}`, 'there is nothing of that name');
+  }
+  const need = MAY_WRITE | MAY_OWN;
+  if ((rightsOf(request.connection, current) & need) !== need) {
+    throw new XenError('EACCES', `set permissions of ${path}`);
+  }
+  specialPermissions.set(path, permissions);
+}

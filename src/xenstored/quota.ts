@@ -1,0 +1,137 @@
+/** What an unprivileged domain may use, and what each domain uses. */
+import type { Clock } from '../base/clock.ts';
+import { type ErrorCode, XenError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+
+/** The limits and their names in `xenstore-control quota`; they hold for unprivileged domains. */
+export interface Quotas {
+  /** Nodes that a domain may own. */
+  nodes: number;
+  /**
+   * Watches that a domain may have. C's xenstored refuses one when there are more than this
+   * already, so it lets one more be set than the name says; the same goes for transactions.
+   */
+  watches: number;
+  transactions: number;
+  /** Requests of a domain whose replies, or whose events at others, have not been taken yet. */
+  outstanding: number;
+  /** Nodes that one transaction may touch. */
+  transactionNodes: number;
+  /** Bytes above which the domain is no longer listened to; 0 for no limit. */
+  memoryHard: number;
+  /** Bytes above which a warning is logged; 0 for none. */
+  memorySoft: number;
+  /** Bytes of one node, as `nodeSize` counts them; a node is smaller than this. */
+  nodeSize: number;
+  /** Bytes of a path, `/local/domain/<domid>/` not counted. */
+  pathLength: number;
+  /** Entries of a permission list. */
+  permissions: number;
+}
+
+/** As in C's xenstored of Xen 4.17. */
+export const DEFAULT_QUOTAS: Readonly<Quotas> = {
+  nodes: 1000,
+  watches: 128,
+  transactions: 10,
+  outstanding: 20,
+  transactionNodes: 1024,
+  memoryHard: 2.5 * 1024 * 1024,
+  memorySoft: 2 * 1024 * 1024,
+  nodeSize: 2048,
+  pathLength: 2048,
+  permissions: 5,
+};
+
+/** How long a domain that keeps running into one limit is not mentioned again. */
+const DENIAL_LOG_INTERVAL_MS = 10_000;
+
+interface Denials {
+  logged_ms: number;
+  unlogged: number;
+}
+
+/** What one domain uses. */
+export class Account {
+  readonly domid: number;
+  /** Limits do not hold for a privileged domain; what it uses is counted all the same. */
+  readonly privileged: boolean;
+  nodes = 0;
+  watches = 0;
+  outstanding = 0;
+  private memoryUsed = 0;
+  private aboveSoft = false;
+  private aboveHard = false;
+  private readonly denials = new Map<string, Denials>();
+  private readonly quotas: Readonly<Quotas>;
+  private readonly clock: Clock;
+  private readonly log: Log;
+
+  constructor(domid: number, privileged: boolean, quotas: Quotas, clock: Clock, log: Log) {
+    this.domid = domid;
+    this.privileged = privileged;
+    this.quotas = quotas;
+    this.clock = clock;
+    this.log = log;
+  }
+
+  /** Bytes that nodes, watches, transactions, replies and events of the domain take. */
+  get memory(): number {
+    return this.memoryUsed;
+  }
+
+  /** Counts `bytes` more, or fewer when negative, without a limit. */
+  addMemory(bytes: number): void {
+    this.memoryUsed += bytes;
+    this.noticeMemory();
+  }
+
+  /** Whether `bytes` more would be too many. */
+  memoryExceededBy(bytes: number): boolean {
+    const { memoryHard } = this.quotas;
+    return !this.privileged && memoryHard > 0 && this.memoryUsed + bytes >= memoryHard;
+  }
+
+  /** Whether the domain uses so much that it is no longer listened to. */
+  get stalled(): boolean {
+    if (this.privileged) return false;
+    return this.outstanding >= this.quotas.outstanding || this.memoryExceededBy(0);
+  }
+
+  /** The refusal of a limit, which the caller throws. Logged with the domain and the limit. */
+  denied(code: ErrorCode, quota: keyof Quotas, what: string): XenError {
+    const limit = this.quotas[quota];
+    this.logDenial(quota, what);
+    return new XenError(code, what, `quota ${quota} of domain ${this.domid} is ${limit}`);
+  }
+
+  /** Logs that a limit was hit, often enough to be seen and too seldom to fill a disk. */
+  logDenial(quota: keyof Quotas, what: string): void {
+    const now_ms = this.clock.now_ms();
+    const earlier = this.denials.get(quota);
+    if (earlier !== undefined && now_ms - earlier.logged_ms < DENIAL_LOG_INTERVAL_MS) {
+      earlier.unlogged++;
+      return;
+    }
+    this.denials.set(quota, { logged_ms: now_ms, unlogged: 0 });
+    this.log.warn(`domain ${this.domid} was denied: ${what}`, {
+      domid: this.domid,
+      quota,
+      limit: this.quotas[quota],
+      ...(earlier === undefined ? {} : { denialsNotLogged: earlier.unlogged }),
+    });
+  }
+
+  private noticeMemory(): void {
+    if (this.privileged) return;
+    const { memorySoft, memoryHard } = this.quotas;
+    const aboveHard = memoryHard > 0 && this.memoryUsed >= memoryHard;
+    if (aboveHard && !this.aboveHard) {
+      this.logDenial('memoryHard', 'memory is used up, its requests wait');
+    }
+    this.aboveHard = aboveHard;
+    const aboveSoft = memorySoft > 0 && this.memoryUsed >= memorySoft;
+    if (aboveSoft && !this.aboveSoft) this.logDenial('memorySoft', 'uses much memory');
+    this.aboveSoft = aboveSoft;
+  }
+}

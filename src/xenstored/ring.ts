@@ -1,0 +1,66 @@
+/** The page that a domain shares with us, from the introduction until the domain is gone. */
+import {
+  XENSTORE_CONNECTED,
+  XENSTORE_RECONNECT,
+  XenstoreDomainInterface,
+} from '../abi/io/xs_wire.ts';
+import type { EventChannel, Pages } from '../hypervisor/contract.ts';
+import type { RingStream } from '../ring/ring-stream.ts';
+import { xenstoreRingStream } from '../xenstore/ring-transport.ts';
+
+export class DomainRing {
+  private readonly pages: Pages;
+  private readonly page: ReturnType<typeof XenstoreDomainInterface.view>;
+  private stream: RingStream | undefined;
+
+  constructor(pages: Pages) {
+    this.pages = pages;
+    this.page = XenstoreDomainInterface.view(pages.page(0));
+  }
+
+  /** The ring as a stream over another channel than before, if there was one. The page stays mapped when the stream ends. */
+  connect(channel: EventChannel): RingStream {
+    this.stream?.close();
+    const { pages } = this;
+    const lent: Pages = {
+      count: pages.count,
+      get bytes() {
+        return pages.bytes;
+      },
+      page: (index) => pages.page(index),
+      close() {},
+      get closed() {
+        return pages.closed;
+      },
+    };
+    this.stream = xenstoreRingStream(lent, channel, 'server');
+    return this.stream;
+  }
+
+  /** Empties both rings, as an introduction does. */
+  reset(): void {
+    const { page } = this;
+    page.req_cons = 0;
+    page.req_prod = 0;
+    page.rsp_cons = 0;
+    page.rsp_prod = 0;
+  }
+
+  /** Tells a domain that waits for it that the ring works again; true when it did wait. */
+  endReconnect(): boolean {
+    if (this.page.connection !== XENSTORE_RECONNECT) return false;
+    this.page.connection = XENSTORE_CONNECTED;
+    return true;
+  }
+
+  /** Tells the domain, `XENSTORE_ERROR_…`, why it is not listened to. */
+  tellError(error: number): void {
+    this.page.error = error;
+  }
+
+  /** Idempotent. */
+  close(): void {
+    this.stream?.close();
+    this.pages.close();
+  }
+}

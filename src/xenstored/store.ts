@@ -1,0 +1,205 @@
+/** The tree as it is now, who pays for its nodes, and who is told when it changes. */
+import type { Log } from '../base/log.ts';
+import { parentPath } from '../xenstore/path.ts';
+import type { Charge } from './charge.ts';
+import { ChildList } from './child-list.ts';
+import type { Domain, Domains } from './domain.ts';
+import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
+import type { Quotas } from './quota.ts';
+import { NO_VALUE, type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { pathSeenBy, type Watcher, WatchIndex } from './watch.ts';
+
+/** What became of one node; absent where it was removed. */
+export interface Change {
+  readonly path: string;
+  readonly node: Node | undefined;
+}
+
+/** What a client must be able to read, one of them, in order to be told of a change. */
+export interface Subject {
+  readonly node: Node | undefined;
+  /** Looked up when absent. */
+  readonly parent?: Node | undefined;
+  /** The permissions before the change, where they count too. */
+  readonly before?: Permissions | undefined;
+}
+
+/** Happenings that can be watched like paths. */
+export const INTRODUCE_DOMAIN = '@introduceDomain';
+export const RELEASE_DOMAIN = '@releaseDomain';
+
+/** Bytes that a node costs its owner. */
+export function nodeCost(path: string, node: Node): number {
+  return path.length + nodeSize(node);
+}
+
+export class Store {
+  readonly domains: Domains;
+  /** The limits as they are now: `xenstore-control quota set` changes them. */
+  readonly quotas: Quotas;
+  readonly watches = new WatchIndex();
+  /** Who may see `@introduceDomain` and `@releaseDomain`. */
+  readonly specialPermissions: Map<string, Permissions>;
+  /** Transactions that have begun and not ended, of all clients. */
+  openTransactions = 0;
+  private current: Tree;
+  private generation = 0;
+  private changes = 0;
+  private readonly log: Log;
+
+  constructor(domains: Domains, quotas: Quotas, log: Log) {
+    this.domains = domains;
+    this.quotas = quotas;
+    this.log = log;
+    const dom0 = domains.findOrCreate(0);
+    const permissions: Permissions = [{ domid: 0, access: 'n', incarnation: dom0.incarnation }];
+    this.specialPermissions = new Map([
+      [INTRODUCE_DOMAIN, permissions],
+      [RELEASE_DOMAIN, permissions],
+    ]);
+    this.current = Tree.create(this.emptyNode(permissions));
+    const root = this.current.get('/') as Node;
+    dom0.account.nodes++;
+    dom0.account.addMemory(nodeCost('/', root));
+    this.createInitialNodes(permissions);
+  }
+
+  /** A snapshot: it stays as it is whatever happens afterwards. */
+  get tree(): Tree {
+    return this.current;
+  }
+
+  /** Another number whenever the tree is another. */
+  get revision(): number {
+    return this.changes;
+  }
+
+  /** A number larger than all before. */
+  nextGeneration(): number {
+    return ++this.generation;
+  }
+
+  /** Makes the changes, all of them, in order. Says nothing to watchers. */
+  apply(changes: readonly Change[]): void {
+    this.changes++;
+    for (const { path, node } of changes) {
+      const old = this.current.get(path);
+      if (old !== undefined) this.charge(path, old, -1);
+      if (node !== undefined) this.charge(path, node, 1);
+      if (node !== undefined) this.current = this.current.with(path, node);
+      else if (old !== undefined) this.current = this.current.without(path);
+    }
+  }
+
+  /** The domain that pays for the node, unless it is gone. */
+  owner(node: Node): Domain | undefined {
+    return this.domains.current(ownerOf(node.permissions));
+  }
+
+  /**
+   * Tells the watchers of a change at `path`.
+   *
+   * @param exact only those who watch exactly this path, because those above are told of the
+   *   removal of something higher up
+   */
+  fire(path: string, exact: boolean, subject: Subject, charge: Charge | undefined): void {
+    const watches = exact ? this.watches.at(path) : this.watches.covering(path);
+    for (const watch of watches) {
+      if (this.mayHear(watch.watcher, path, subject)) {
+        watch.watcher.deliver(pathSeenBy(watch, path), watch.token, charge);
+      }
+    }
+  }
+
+  /** Tells the watchers of a happening such as `@releaseDomain`. */
+  fireSpecial(path: string): void {
+    const permissions = this.specialPermissions.get(path);
+    for (const { watcher, token } of this.watches.at(path)) {
+      if (permissions !== undefined && rightsOf(watcher.caller, permissions) & MAY_READ) {
+        watcher.deliver(path, token, undefined);
+      }
+    }
+  }
+
+  /**
+   * Walks the whole store and logs what does not fit together: a child that is named and not
+   * there, a node that nobody names, an owner who is charged for more or fewer nodes than he has.
+   * Returns how many such findings.
+   */
+  check(): number {
+    let findings = 0;
+    const report = (message: string) => {
+      findings++;
+      this.log.error(`store check: ${message}`);
+    };
+    const owned = new Map<Domain, number>();
+    let reachable = 0;
+    for (const { path, node } of postOrder(this.current, '/')) {
+      reachable++;
+      const owner = this.owner(node);
+      if (owner === undefined) report(`the owner of ${path} is gone`);
+      else owned.set(owner, (owned.get(owner) ?? 0) + 1);
+      for (const name of node.children) {
+        const child = path === '/' ? `/${name}` : `${path}/${name}`;
+        if (this.current.get(child) === undefined) report(`${child} is named and not there`);
+      }
+    }
+    if (reachable !== this.current.size) {
+      report(`${this.current.size - reachable} nodes cannot be reached`);
+    }
+    for (const domain of this.domains) {
+      const nodes = owned.get(domain) ?? 0;
+      if (nodes !== domain.account.nodes) {
+        report(`domain ${domain.domid} owns ${nodes} nodes, charged ${domain.account.nodes}`);
+      }
+    }
+    return findings;
+  }
+
+  private mayHear(watcher: Watcher, path: string, subject: Subject): boolean {
+    const { caller } = watcher;
+    const { node, before } = subject;
+    if (before !== undefined && rightsOf(caller, before) & MAY_READ) return true;
+    // Created and removed by one transaction: nobody ever saw it.
+    if (node === undefined) return false;
+    if (rightsOf(caller, node.permissions) & MAY_READ) return true;
+    const parent = subject.parent ?? this.current.get(parentPath(path));
+    return parent !== undefined && (rightsOf(caller, parent.permissions) & MAY_READ) !== 0;
+  }
+
+  private charge(path: string, node: Node, sign: 1 | -1): void {
+    const account = this.owner(node)?.account;
+    if (account === undefined) return;
+    account.nodes += sign;
+    account.addMemory(sign * nodeCost(path, node));
+  }
+
+  private emptyNode(permissions: Permissions): Node {
+    const generation = this.nextGeneration();
+    return {
+      value: NO_VALUE,
+      permissions,
+      children: ChildList.empty,
+      generation,
+      birth: generation,
+    };
+  }
+
+  /** `/tool/xenstored`, which C's xenstored has from the start. */
+  private createInitialNodes(permissions: Permissions): void {
+    for (const path of ['/tool', '/tool/xenstored']) {
+      const node = this.emptyNode(permissions);
+      const above = parentPath(path);
+      const parent = withChild(
+        this.current.get(above) as Node,
+        path,
+        node.birth,
+        this.nextGeneration(),
+      );
+      this.apply([
+        { path: above, node: parent },
+        { path, node },
+      ]);
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Everything that xenstored stores, as one value: a tree that is never changed, of which every
+ * change makes another. Old and new share nearly all memory, so a snapshot costs nothing.
+ *
+ * Nodes are found by their whole path, so neither a lookup nor a change depends on how deep a node
+ * is, and no code here recurses.
+ */
+import { assert } from '../base/assert.ts';
+import { childPath } from '../xenstore/path.ts';
+import type { ChildList } from './child-list.ts';
+import type { Permissions } from './permissions.ts';
+import { PersistentMap } from './persistent-map.ts';
+
+/** One node. Its children are nodes of their own, here are only their names. */
+export interface Node {
+  readonly value: Uint8Array;
+  readonly permissions: Permissions;
+  readonly children: ChildList;
+  /** Another number whenever value, permissions or the list of children are others: how conflicts are seen. */
+  readonly generation: number;
+  /** The generation it was created with: how siblings are ordered. */
+  readonly birth: number;
+}
+
+export const NO_VALUE = new Uint8Array(0);
+
+/** Bytes that C's xenstored takes for a node besides what varies, `struct xs_tdb_record_hdr`. */
+const NODE_HEADER_SIZE = 24;
+/** Bytes of one permission entry there, `struct xs_permissions`. */
+const PERMISSION_SIZE = 8;
+
+/** Bytes of a node as the quota on its size counts them, which is as C's xenstored stores it. */
+export function nodeSize(node: Node): number {
+  return (
+    NODE_HEADER_SIZE +
+    PERMISSION_SIZE * node.permissions.length +
+    node.value.length +
+    node.children.byteLength
+  );
+}
+
+/** The last component of a path that is not `/`. */
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+export class Tree {
+  private readonly nodes: PersistentMap<Node>;
+
+  private constructor(nodes: PersistentMap<Node>) {
+    this.nodes = nodes;
+  }
+
+  /** A tree with nothing but a root. */
+  static create(root: Node): Tree {
+    return new Tree(PersistentMap.empty<Node>().set('/', root));
+  }
+
+  /** How many nodes, the root among them. */
+  get size(): number {
+    return this.nodes.size;
+  }
+
+  get(path: string): Node | undefined {
+    return this.nodes.get(path);
+  }
+
+  /** The tree with `node` at `path`. Names in lists of children are the caller's to keep in step. */
+  with(path: string, node: Node): Tree {
+    return new Tree(this.nodes.set(path, node));
+  }
+
+  /** The tree without the one node at `path`. Names in lists of children are the caller's to keep in step. */
+  without(path: string): Tree {
+    assert(path !== '/', 'the root stays');
+    return new Tree(this.nodes.delete(path));
+  }
+}
+
+/** Where nodes are read from: a tree, or a transaction's view of one. */
+interface Source {
+  get(path: string): Node | undefined;
+}
+
+/** A node on a walk, with its path and its parent on that walk. */
+export interface Visit {
+  readonly path: string;
+  readonly node: Node;
+  /** Absent for the node where the walk began. */
+  readonly parent: Node | undefined;
+}
+
+interface Step extends Visit {
+  readonly names: Iterator<string>;
+}
+
+/**
+ * The node at `top` and all below, children before their parents: the order in which a removal
+ * tells of them. `enter` may leave a node and what is below it out of the walk.
+ */
+export function* postOrder(
+  source: Source,
+  top: string,
+  enter: (visit: Visit) => boolean = () => true,
+): Generator<Visit> {
+  const steps: Step[] = [];
+  const descend = (path: string, parent: Node | undefined) => {
+    const node = source.get(path);
+    if (node === undefined) return;
+    const step = { path, node, parent, names: node.children[Symbol.iterator]() };
+    if (enter(step)) steps.push(step);
+  };
+  descend(top, undefined);
+  for (;;) {
+    const step = steps[steps.length - 1];
+    if (step === undefined) return;
+    const next = step.names.next();
+    if (next.done === true) {
+      steps.pop();
+      yield step;
+    } else {
+      descend(childPath(step.path, next.value), step.node);
+    }
+  }
+}
+
+/** The parent with the child's name added; `generation` is the parent's new one. */
+export function withChild(parent: Node, path: string, birth: number, generation: number): Node {
+  return { ...parent, children: parent.children.with(nameOf(path), birth), generation };
+}
+
+/** The parent with the child's name removed; `generation` is the parent's new one. */
+export function withoutChild(parent: Node, path: string, child: Node, generation: number): Node {
+  return { ...parent, children: parent.children.without(nameOf(path), child.birth), generation };
+}

@@ -1,0 +1,70 @@
+/** Watches, found by the path that they are for. */
+import { parentPath } from '../xenstore/path.ts';
+import type { Charge } from './charge.ts';
+import type { Caller } from './permissions.ts';
+
+/** Who set a watch. */
+export interface Watcher {
+  readonly caller: Caller;
+  /** Queues an event; `charge` is that of the request which caused it. */
+  deliver(path: string, token: string, charge: Charge | undefined): void;
+}
+
+export interface Watch {
+  readonly watcher: Watcher;
+  /** Absolute, or one that begins with `@`. */
+  readonly path: string;
+  readonly token: string;
+  /** The home that was put before a relative path, to be taken off again; empty for an absolute one. */
+  readonly home: string;
+}
+
+/** The path as the watch's owner knows it: relative when the watch is. */
+export function pathSeenBy(watch: Watch, path: string): string {
+  return watch.home === '' ? path : path.slice(watch.home.length + 1);
+}
+
+export class WatchIndex {
+  /** The number of each watch tells which is the older, since a client hears of one change in that order. */
+  private readonly byPath = new Map<string, Map<Watch, number>>();
+  private lastNumber = 0;
+  private watchCount = 0;
+
+  /** How many watches. */
+  get count(): number {
+    return this.watchCount;
+  }
+
+  add(watch: Watch): void {
+    this.watchCount++;
+    let watches = this.byPath.get(watch.path);
+    if (watches === undefined) {
+      watches = new Map();
+      this.byPath.set(watch.path, watches);
+    }
+    watches.set(watch, ++this.lastNumber);
+  }
+
+  remove(watch: Watch): void {
+    const watches = this.byPath.get(watch.path);
+    if (watches?.delete(watch)) this.watchCount--;
+    if (watches?.size === 0) this.byPath.delete(watch.path);
+  }
+
+  /** The watches for exactly this path, oldest first. */
+  at(path: string): Watch[] {
+    return [...(this.byPath.get(path)?.keys() ?? [])];
+  }
+
+  /** The watches for this path and for those above it, oldest first. */
+  covering(path: string): Watch[] {
+    if (this.byPath.size === 0) return [];
+    const found: [Watch, number][] = [];
+    for (let at = path; ; at = parentPath(at)) {
+      const watches = this.byPath.get(at);
+      if (watches !== undefined) found.push(...watches);
+      if (at === '/') break;
+    }
+    return found.sort(([, a], [, b]) => a - b).map(([watch]) => watch);
+  }
+}
