@@ -64,7 +64,7 @@ export class SimCopyBatch implements CopyBatch {
       copy.local = nowhere;
       if (copy.status !== GNTST_okay) refused += 1;
     }
-    this.xen.trace(this.domain, `copies ${this.filled} times, ${refused} refused`);
+    this.xen.trace(this.domain, () => `copies ${this.filled} times, ${refused} refused`);
     this.ran = this.filled;
     this.filled = 0;
     return refused;

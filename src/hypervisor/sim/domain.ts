@@ -57,7 +57,7 @@ export class SimDomain {
   /** Kills the main process as SIGKILL does and starts another, which this returns. */
   restartProcess(): Hypervisor {
     this.assertRunning();
-    this.xen.trace(this.domain, 'its main process is killed and started again');
+    this.xen.trace(this.domain, () => 'its main process is killed and started again');
     this.main.kill();
     this.main = this.startProcess();
     return this.main.hypervisor;
@@ -77,7 +77,7 @@ export class SimDomain {
     this.domain.state = 'shutdown';
     this.domain.stopped = true;
     this.domain.shutdownReason = reason;
-    this.xen.trace(this.domain, `shuts down with reason ${reason}`);
+    this.xen.trace(this.domain, () => `shuts down with reason ${reason}`);
     this.xen.onDomainEvent();
   }
 
@@ -88,7 +88,7 @@ export class SimDomain {
   kill(): void {
     const { domain, xen } = this;
     if (domain.state === 'dying' || domain.state === 'gone') return;
-    xen.trace(domain, 'is destroyed');
+    xen.trace(domain, () => 'is destroyed');
     for (const process of this.processes) process.vanish();
     this.kernel.vanish();
     domain.state = 'dying';

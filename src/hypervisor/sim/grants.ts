@@ -47,7 +47,7 @@ export function grantPages(
     return entry;
   });
   const access = readOnly ? 'to read' : 'to read and write';
-  xen.trace(domain, `grants ${refs.join(', ')} to domain ${peer} ${access}`);
+  xen.trace(domain, () => `grants ${refs.join(', ')} to domain ${peer} ${access}`);
   return entries;
 }
 
@@ -67,8 +67,8 @@ export function grantReserved(domain: Domain, ref: number, peer: DomId, frame: F
 function endGrant(xen: Xen, entry: GrantEntry): void {
   const domain = entry.frame.owner;
   domain.grants.delete(entry.ref);
-  if (entry.frame.mappings === 0) domain.frames.delete(entry.frame.gfn);
-  xen.trace(domain, `grant ${entry.ref} has ended`);
+  xen.freeFrame(entry.frame);
+  xen.trace(domain, () => `grant ${entry.ref} has ended`);
 }
 
 /** Takes a grant back: now, or when the peer has let go of it. */
@@ -76,7 +76,11 @@ export function revokeGrant(xen: Xen, entry: GrantEntry): void {
   if (entry.frame.owner.state === 'gone') return;
   entry.revoked = true;
   if (entry.mappings === 0) endGrant(xen, entry);
-  else xen.trace(entry.frame.owner, `grant ${entry.ref} ends when domain ${entry.peer} unmaps it`);
+  else
+    xen.trace(
+      entry.frame.owner,
+      () => `grant ${entry.ref} ends when domain ${entry.peer} unmaps it`,
+    );
 }
 
 /**
@@ -125,14 +129,14 @@ export function mapGrants(
     entry.mappings += 1;
     xen.holdFrame(entry.frame);
   }
-  xen.trace(user, `maps ${refs.join(', ')} of domain ${granter}`);
+  xen.trace(user, () => `maps ${refs.join(', ')} of domain ${granter}`);
   return entries;
 }
 
 export function unmapGrants(xen: Xen, user: Domain, entries: readonly GrantEntry[]): void {
   const refs = entries.map((entry) => entry.ref).join(', ');
   const granter = (entries[0] as GrantEntry).frame.owner;
-  xen.trace(user, `unmaps ${refs} of domain ${granter.domid}`);
+  xen.trace(user, () => `unmaps ${refs} of domain ${granter.domid}`);
   for (const entry of entries) {
     entry.mappings -= 1;
     xen.releaseFrame(entry.frame);

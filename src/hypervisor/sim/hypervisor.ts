@@ -62,7 +62,7 @@ export class SimHypervisor implements Hypervisor {
       allocateUnbound: (peer) => {
         this.assertOpen();
         const port = openPort(xen, domain, { kind: 'unbound', peer: domId(peer) });
-        xen.trace(domain, `port ${port.number} is open for domain ${peer}`);
+        xen.trace(domain, () => `port ${port.number} is open for domain ${peer}`);
         return this.openChannel(port);
       },
       bindInterdomain: (peer, remotePort) => {

@@ -42,7 +42,7 @@ export function bindInterdomain(xen: Xen, domain: Domain, peer: DomId, remotePor
   }
   const port = openPort(xen, domain, { kind: 'interdomain', peer: remote });
   remote.state = { kind: 'interdomain', peer: port };
-  xen.trace(domain, `port ${port.number} is bound to port ${remotePort} of domain ${peer}`);
+  xen.trace(domain, () => `port ${port.number} is bound to port ${remotePort} of domain ${peer}`);
   // A signal sent while the other end was unbound reached nobody, so Xen signals the new end.
   signal(xen, port);
   return port;
@@ -58,7 +58,7 @@ export function bindVirq(xen: Xen, domain: Domain, virq: number): Port {
     if (state.kind === 'virq' && state.virq === virq) throw new XenError('EEXIST', operation);
   }
   const port = openPort(xen, domain, { kind: 'virq', virq });
-  xen.trace(domain, `port ${port.number} is bound to virtual interrupt ${virq}`);
+  xen.trace(domain, () => `port ${port.number} is bound to virtual interrupt ${virq}`);
   return port;
 }
 
@@ -69,7 +69,10 @@ export function send(xen: Xen, port: Port): void {
     throw new XenError('EINVAL', `signal port ${port.number}`, 'it is a virtual interrupt');
   }
   const reaches = state.kind === 'interdomain';
-  xen.trace(port.domain, `signals port ${port.number}${reaches ? '' : ', which nobody has bound'}`);
+  xen.trace(
+    port.domain,
+    () => `signals port ${port.number}${reaches ? '' : ', which nobody has bound'}`,
+  );
   if (state.kind === 'interdomain') signal(xen, state.peer);
 }
 
@@ -107,7 +110,7 @@ function deliver(xen: Xen, port: Port): void {
   if (!port.pending || port.paused || port.handler === undefined) return;
   if (port.domain.state !== 'running') return;
   port.pending = false;
-  xen.trace(port.domain, `has an event on port ${port.number}`);
+  xen.trace(port.domain, () => `has an event on port ${port.number}`);
   port.handler();
   if (xen.fault('spuriousEvent')) signal(xen, port);
 }
@@ -121,5 +124,5 @@ export function closePort(xen: Xen, port: Port): void {
   port.pending = false;
   port.handler = undefined;
   domain.ports.delete(port.number);
-  xen.trace(domain, `closes port ${port.number}`);
+  xen.trace(domain, () => `closes port ${port.number}`);
 }

@@ -187,7 +187,7 @@ export class SimWorld {
       },
     );
     this.xen.domains.set(domid, domain);
-    this.xen.trace(domain, `is created with domid ${domid}`);
+    this.xen.trace(domain, () => `is created with domid ${domid}`);
     return domain;
   }
 }

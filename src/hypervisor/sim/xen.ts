@@ -1,7 +1,7 @@
 /** What the simulated hypervisor knows: domains, their pages, grants and ports. */
 
 import { type DomId, domId } from '../../base/ids.ts';
-import type { Log } from '../../base/log.ts';
+import { type Log, silentLog } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
 import { PAGE_SIZE } from '../contract.ts';
 import { ConsoleRing } from './console-ring.ts';
@@ -17,6 +17,8 @@ export interface Frame {
   readonly offset: number;
   /** By how many mappings, granted and foreign, it is in use. */
   mappings: number;
+  /** Its owner has no more use for it; it goes with the last mapping. */
+  freed: boolean;
 }
 
 /** One entry of a grant table. */
@@ -100,6 +102,7 @@ export class Domain {
         memory,
         offset: index * PAGE_SIZE,
         mappings: 0,
+        freed: false,
       };
       this.frames.set(frame.gfn, frame);
       return frame;
@@ -124,8 +127,10 @@ export class Xen {
     this.log = log;
   }
 
-  trace(domain: Domain, what: string): void {
-    this.log.debug(`${domain.name}: ${what}`, { at_ms: this.scheduler.now_ms() });
+  /** Logs one step. The sentence is only built when somebody listens. */
+  trace(domain: Domain, what: () => string): void {
+    if (this.log === silentLog) return;
+    this.log.debug(`${domain.name}: ${what()}`, { at_ms: this.scheduler.now_ms() });
   }
 
   /** The domain while it exists, also while it is dying. */
@@ -139,14 +144,21 @@ export class Xen {
     return probability > 0 && this.prng.chance(probability);
   }
 
+  /** The owner of `frame` has no more use for it. */
+  freeFrame(frame: Frame): void {
+    frame.freed = true;
+    if (frame.mappings === 0) frame.owner.frames.delete(frame.gfn);
+  }
+
   /** A domain maps `frame`, so it stays. */
   holdFrame(frame: Frame): void {
     frame.mappings += 1;
   }
 
-  /** A mapping of `frame` ends, and with the last of them a dying owner. */
+  /** A mapping of `frame` ends, and with the last of them a freed frame or a dying owner. */
   releaseFrame(frame: Frame): void {
     frame.mappings -= 1;
+    if (frame.freed && frame.mappings === 0) frame.owner.frames.delete(frame.gfn);
     if (frame.owner.state === 'dying') this.finishDying(frame.owner);
   }
 
@@ -157,7 +169,7 @@ export class Xen {
     domain.frames.clear();
     domain.grants.clear();
     this.domains.delete(domain.domid);
-    this.trace(domain, 'is gone');
+    this.trace(domain, () => 'is gone');
     this.onDomainEvent();
     return true;
   }
