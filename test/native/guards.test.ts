@@ -1,0 +1,119 @@
+/** Wrong arguments throw, whatever they are; nothing here needs Xen. */
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openFifo } from './fifo.ts';
+import { native, onXen } from './shim.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'paravane-guards-'));
+let fd: number;
+
+beforeAll(() => {
+  writeFileSync(join(directory, 'page'), new Uint8Array(4096));
+  fd = openSync(join(directory, 'page'), 'r+');
+});
+
+afterAll(() => {
+  closeSync(fd);
+  rmSync(directory, { recursive: true });
+});
+
+/** Calls with whatever arguments, as a program without types could. */
+function callWith(call: unknown, ...values: unknown[]): unknown {
+  return (call as (...args: unknown[]) => unknown)(...values);
+}
+
+describe('mapFile and unmap', () => {
+  test('mapFile rejects what is no number', () => {
+    for (const wrong of [undefined, null, '0', {}, [], 1n, Symbol('x')]) {
+      expect(() => callWith(native.mapFile, wrong, 0, 1)).toThrow(TypeError);
+      expect(() => callWith(native.mapFile, fd, wrong, 1)).toThrow(TypeError);
+      expect(() => callWith(native.mapFile, fd, 0, wrong)).toThrow(TypeError);
+    }
+  });
+
+  test('mapFile rejects numbers out of range', () => {
+    for (const wrong of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      expect(() => native.mapFile(wrong, 0, 1)).toThrow(RangeError);
+      expect(() => native.mapFile(fd, wrong, 1)).toThrow(RangeError);
+      expect(() => native.mapFile(fd, 0, wrong)).toThrow(RangeError);
+    }
+    expect(() => native.mapFile(fd, 0, 0)).toThrow(RangeError);
+  });
+
+  test('mapFile rejects pages beyond the end of a file', () => {
+    expect(() => native.mapFile(fd, 1, 1)).toThrow(RangeError);
+    expect(() => native.mapFile(fd, 0, 2)).toThrow(RangeError);
+  });
+
+  test('mapFile of a closed descriptor fails as the operating system says', () => {
+    expect(() => native.mapFile(0x7fffffff, 0, 1)).toThrow(
+      expect.objectContaining({ code: 'EBADF', syscall: 'dup' }),
+    );
+  });
+
+  test('unmap rejects what it did not map', () => {
+    for (const wrong of [undefined, {}, 5, new Uint8Array(8), new SharedArrayBuffer(8)]) {
+      expect(() => callWith(native.unmap, wrong)).toThrow(TypeError);
+    }
+    expect(() => native.unmap(new ArrayBuffer(4096))).toThrow(TypeError);
+    expect(() => native.unmap(new ArrayBuffer(0))).toThrow(TypeError);
+  });
+
+  test('mapFile and unmap answer any arguments with a value or an error', () => {
+    fc.assert(
+      fc.property(fc.array(fc.anything(), { maxLength: 4 }), (values) => {
+        // A descriptor number that happens to be right would map one of our own files.
+        fc.pre(typeof values[0] !== 'number');
+        expect(() => callWith(native.mapFile, ...values)).toThrow();
+        expect(() => callWith(native.unmap, ...values)).toThrow();
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe.skipIf(onXen)('devices that do not exist', () => {
+  test.each(['Evtchn', 'Gntdev', 'Gntalloc', 'Privcmd'] as const)(
+    'new %s fails with ENOENT and the path',
+    (name) => {
+      expect(() => new native[name]()).toThrow(
+        expect.objectContaining({
+          code: 'ENOENT',
+          errno: -2,
+          syscall: 'open',
+          path: `/dev/xen/${name.toLowerCase()}`,
+        }),
+      );
+    },
+  );
+});
+
+describe('classes', () => {
+  test('a method refuses an object of another kind as its own', () => {
+    const fifo = openFifo();
+    const poller = new native.Poller(fifo.fd, () => {});
+    const { bindVirq } = native.Evtchn.prototype;
+    const { copy } = native.Gntdev.prototype;
+    for (const method of [bindVirq, copy]) {
+      expect(() => method.call(poller as never, 1 as never)).toThrow(TypeError);
+      expect(() => method.call({} as never, 1 as never)).toThrow(TypeError);
+    }
+    poller.close();
+    fifo.close();
+  });
+
+  test('Poller rejects wrong arguments', () => {
+    const { Poller } = native;
+    expect(() => Reflect.construct(Poller, [])).toThrow(TypeError);
+    expect(() => Reflect.construct(Poller, [1, 'no function'])).toThrow(TypeError);
+    expect(() => new Poller(-1, () => {})).toThrow(RangeError);
+    expect(() => new Poller(0x7fffffff, () => {})).toThrow(
+      expect.objectContaining({ code: 'EBADF' }),
+    );
+    // A regular file is always ready; epoll does not take it.
+    expect(() => new Poller(fd, () => {})).toThrow(expect.objectContaining({ code: 'EPERM' }));
+  });
+});
