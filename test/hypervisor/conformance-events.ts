@@ -128,6 +128,17 @@ function handlers(conforms: ConformanceTest): void {
     expect(events.count).toBe(0);
   });
 
+  conforms('a signal sent just before the pause waits for resume', async (harness) => {
+    const { offered, bound } = await connect(harness);
+    const events = countEvents(bound);
+    offered.notify();
+    bound.pause();
+    await harness.settle();
+    expect(events.count).toBe(0);
+    bound.resume();
+    await eventually(harness, () => events.count > 0);
+  });
+
   conforms('resume gives the signal that came during the pause', async (harness) => {
     const { offered, bound } = await connect(harness);
     const events = countEvents(bound);

@@ -173,6 +173,18 @@ describe('a killed domain', () => {
   });
 });
 
+test('a frame mapped by number keeps its bytes after its grant has ended', () => {
+  const { world, dom0, guest, control } = makePair();
+  const shared = guest.hypervisor.grants.share(dom0.domid, 1, 'read');
+  const gfn = 0x1000;
+  shared.page(0)[0] = 8;
+  const mapped = control.mapForeign(guest.domid, [gfn]);
+  shared.close();
+  expect(mapped.page(0)[0]).toBe(8);
+  expect(refusal(() => control.mapForeign(guest.domid, [gfn]))).toBe('EINVAL');
+  expect(world.leftovers().join()).toContain('is mapped 1 times');
+});
+
 describe('a domain that shuts down', () => {
   test('stays with its reason until it is killed', async () => {
     const { world, guest, control, excepted } = makePair();
@@ -201,6 +213,9 @@ describe('a domain that shuts down', () => {
     const offered = guest.hypervisor.events.allocateUnbound(dom0.domid);
     const events = countEvents(offered);
     const bound = dom0.hypervisor.events.bindInterdomain(guest.domid, offered.port);
+    guest.clock.after(1, () => {
+      events.count += 1;
+    });
     guest.shutdown(SHUTDOWN_crash);
     bound.notify();
     await world.run();
@@ -302,6 +317,17 @@ describe('a built guest', () => {
     storeDomain.hypervisor.grants.map(domain.domid, [xenstore.ref]);
     const { events } = storeDomain.hypervisor;
     events.bindInterdomain(domain.domid, xenstore.channel.port);
+  });
+
+  test('stays as dying while its frames are mapped by number', () => {
+    const world = new SimWorld({ seed: 1 });
+    const dom0 = world.createDomain();
+    const { domain, console } = world.buildGuest();
+    const mapped = dom0.control?.mapForeign(domain.domid, [console.gfn]);
+    domain.kill();
+    expect(dom0.control?.info(domain.domid)?.dying).toBe(true);
+    mapped?.close();
+    expect(domain.exists).toBe(false);
   });
 
   test('has frames that mapForeign maps all or none', () => {

@@ -47,8 +47,7 @@ export class SimDomainControl implements DomainControl {
     if (domain === undefined) throw new XenError('ESRCH', operation, 'there is no such domain');
     const frames = gfns.map((gfn) => {
       const frame = domain.state === 'dying' ? undefined : domain.frames.get(gfn);
-      if (frame === undefined || frame.freed)
-        throw new XenError('EINVAL', operation, `no frame ${gfn}`);
+      if (frame === undefined) throw new XenError('EINVAL', operation, `no frame ${gfn}`);
       return frame;
     });
     for (const frame of frames) xen.holdFrame(frame);

@@ -67,7 +67,7 @@ export function grantReserved(domain: Domain, ref: number, peer: DomId, frame: F
 function endGrant(xen: Xen, entry: GrantEntry): void {
   const domain = entry.frame.owner;
   domain.grants.delete(entry.ref);
-  xen.freeFrame(entry.frame);
+  domain.frames.delete(entry.frame.gfn);
   xen.trace(domain, () => `grant ${entry.ref} has ended`);
 }
 

@@ -26,9 +26,9 @@ function grantsOf(domain: Domain): string[] {
 }
 
 function mappingsOf(domain: Domain): string[] {
-  return [...domain.frames.values()]
-    .filter((frame) => frame.mappings > 0)
-    .map((frame) => `frame ${frame.gfn} of ${domain.name} is mapped ${frame.mappings} times`);
+  return [...domain.mappedFrames].map(
+    (frame) => `frame ${frame.gfn} of ${domain.name} is mapped ${frame.mappings} times`,
+  );
 }
 
 function portsOf(domain: Domain): string[] {

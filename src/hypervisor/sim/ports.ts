@@ -91,9 +91,12 @@ export function signal(xen: Xen, port: Port): void {
   queueDelivery(xen, port);
 }
 
+const deliverable = (port: Port): boolean =>
+  port.pending && !port.paused && port.handler !== undefined && port.domain.state === 'running';
+
 /** Puts the delivery into the scheduler when the port is pending and somebody listens. */
 export function queueDelivery(xen: Xen, port: Port): void {
-  if (!port.pending || port.paused || port.queued || port.handler === undefined) return;
+  if (port.queued || !deliverable(port)) return;
   port.queued = true;
   const job = () => {
     port.queued = false;
@@ -107,11 +110,11 @@ export function queueDelivery(xen: Xen, port: Port): void {
 }
 
 function deliver(xen: Xen, port: Port): void {
-  if (!port.pending || port.paused || port.handler === undefined) return;
-  if (port.domain.state !== 'running') return;
+  // It may have been paused or closed since it was queued.
+  if (!deliverable(port)) return;
   port.pending = false;
   xen.trace(port.domain, () => `has an event on port ${port.number}`);
-  port.handler();
+  port.handler?.();
   if (xen.fault('spuriousEvent')) signal(xen, port);
 }
 

@@ -17,8 +17,6 @@ export interface Frame {
   readonly offset: number;
   /** By how many mappings, granted and foreign, it is in use. */
   mappings: number;
-  /** Its owner has no more use for it; it goes with the last mapping. */
-  freed: boolean;
 }
 
 /** One entry of a grant table. */
@@ -75,7 +73,10 @@ export class Domain {
   readonly privileged: boolean;
   readonly hvm: boolean;
   readonly limits: DomainLimits;
+  /** By guest frame number. */
   readonly frames = new Map<number, Frame>();
+  /** Those that somebody maps, also when the domain has no more use for them. */
+  readonly mappedFrames = new Set<Frame>();
   readonly grants = new Map<number, GrantEntry>();
   readonly ports = new Map<number, Port>();
   state: DomainState = 'running';
@@ -102,7 +103,6 @@ export class Domain {
         memory,
         offset: index * PAGE_SIZE,
         mappings: 0,
-        freed: false,
       };
       this.frames.set(frame.gfn, frame);
       return frame;
@@ -144,27 +144,22 @@ export class Xen {
     return probability > 0 && this.prng.chance(probability);
   }
 
-  /** The owner of `frame` has no more use for it. */
-  freeFrame(frame: Frame): void {
-    frame.freed = true;
-    if (frame.mappings === 0) frame.owner.frames.delete(frame.gfn);
-  }
-
-  /** A domain maps `frame`, so it stays. */
+  /** A domain maps `frame`, so its memory stays. */
   holdFrame(frame: Frame): void {
     frame.mappings += 1;
+    frame.owner.mappedFrames.add(frame);
   }
 
-  /** A mapping of `frame` ends, and with the last of them a freed frame or a dying owner. */
+  /** A mapping of `frame` ends, and with the last of them a dying owner. */
   releaseFrame(frame: Frame): void {
     frame.mappings -= 1;
-    if (frame.freed && frame.mappings === 0) frame.owner.frames.delete(frame.gfn);
+    if (frame.mappings === 0) frame.owner.mappedFrames.delete(frame);
     if (frame.owner.state === 'dying') this.finishDying(frame.owner);
   }
 
   /** Removes a dying domain once nobody maps its memory. */
   finishDying(domain: Domain): boolean {
-    for (const frame of domain.frames.values()) if (frame.mappings > 0) return false;
+    if (domain.mappedFrames.size > 0) return false;
     domain.state = 'gone';
     domain.frames.clear();
     domain.grants.clear();
