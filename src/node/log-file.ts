@@ -15,9 +15,8 @@ export class AppendedFile {
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
   private writing = false;
-  private droppedBytes = 0;
-  /** The bytes lost since the last word about it. */
-  private unreported = 0;
+  /** Bytes lost since it was last said how many. */
+  private lost = 0;
   private ending: Promise<void> | undefined;
   private finish: () => void = () => {};
 
@@ -29,11 +28,6 @@ export class AppendedFile {
     this.path = path;
     this.log = log;
     this.fd = openSync(path, 'a', 0o644);
-  }
-
-  /** How many bytes were lost to a full or slow disk. */
-  get dropped(): number {
-    return this.droppedBytes;
   }
 
   /** Takes a copy of `bytes` and never blocks. What can't be stored is dropped, counted and reported. */
@@ -51,7 +45,10 @@ export class AppendedFile {
   /** Resolves when all that was taken is stored or dropped, and the file closed. Idempotent. */
   close(): Promise<void> {
     this.ending ??= new Promise((resolve) => {
-      this.finish = () => close(this.fd, () => resolve());
+      this.finish = () => {
+        this.reportLoss('the log ended with output lost');
+        close(this.fd, () => resolve());
+      };
       if (!this.writing) this.finish();
     });
     return this.ending;
@@ -88,26 +85,22 @@ export class AppendedFile {
       this.waitingBytes -= error === null ? written : chunk.length;
       if (error !== null) this.drop(chunk.length, errorMessage(error));
       else if (written < chunk.length) return this.append(chunk.subarray(written), done);
-      else this.reportRecovery();
+      else this.reportLoss('the log is written again');
       done();
     });
   }
 
   private drop(length: number, reason: string): void {
-    if (this.unreported === 0) {
+    if (this.lost === 0) {
       this.log.error('the log loses output', { file: String(this.path), reason });
     }
-    this.droppedBytes += length;
-    this.unreported += length;
+    this.lost += length;
   }
 
-  private reportRecovery(): void {
-    if (this.unreported === 0) return;
-    this.log.warn('the log is written again', {
-      file: String(this.path),
-      lost_bytes: this.unreported,
-    });
-    this.unreported = 0;
+  private reportLoss(message: string): void {
+    if (this.lost === 0) return;
+    this.log.warn(message, { file: String(this.path), lost_bytes: this.lost });
+    this.lost = 0;
   }
 }
 

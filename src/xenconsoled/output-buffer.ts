@@ -8,7 +8,6 @@ export class OutputBuffer {
   private circle = new Uint8Array(0);
   private start = 0;
   private used = 0;
-  private dropped = 0;
 
   /** @param limit bytes to keep; what is older goes */
   constructor(limit: number) {
@@ -19,19 +18,10 @@ export class OutputBuffer {
     return this.used;
   }
 
-  /** How many bytes had to go, ever. */
-  get discarded(): number {
-    return this.dropped;
-  }
-
   append(bytes: Uint8Array): void {
     const newest = bytes.subarray(Math.max(0, bytes.length - this.limit));
-    this.dropped += bytes.length - newest.length;
     const excess = this.used + newest.length - this.limit;
-    if (excess > 0) {
-      this.consume(excess);
-      this.dropped += excess;
-    }
+    if (excess > 0) this.consume(excess);
     this.makeRoom(this.used + newest.length);
     const at = (this.start + this.used) % this.circle.length;
     const first = Math.min(newest.length, this.circle.length - at);
