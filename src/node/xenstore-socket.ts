@@ -10,6 +10,7 @@ import {
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { ByteStream } from '../base/byte-stream.ts';
+import { sleep } from '../base/clock.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
 import { nodeClock } from './clock.ts';
@@ -36,11 +37,14 @@ const CONNECT_FAILURES: Readonly<Record<string, readonly [ErrorCode, string]>> =
   ENOENT: ['ENOENT', 'there is no such socket; does a xenstored run?'],
   ECONNREFUSED: ['ENOTCONN', 'no xenstored listens there any more'],
   EACCES: ['EACCES', 'permission denied; the socket belongs to root'],
+  EAGAIN: ['EAGAIN', 'too many others wait for xenstored to accept them'],
 };
 
-function connectSocket(path: string): Promise<Socket> {
-  const operation = `connect to xenstored at ${path}`;
-  checkPathLength(operation, path);
+/** How long a connection is tried for while xenstored is there and its queue of clients is full. */
+const CONNECT_PATIENCE_MS = 10_000;
+const CONNECT_PAUSE_MS = 10;
+
+function connectOnce(operation: string, path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path);
     const failed = (error: Error) => {
@@ -53,6 +57,24 @@ function connectSocket(path: string): Promise<Socket> {
       resolve(socket);
     });
   });
+}
+
+/**
+ * Where others wait to be accepted and the queue is full (it holds one in C's xenstored), a socket
+ * that may block would wait its turn, as libxenstore does. Node's may not block and is told EAGAIN.
+ */
+async function connectSocket(path: string): Promise<Socket> {
+  const operation = `connect to xenstored at ${path}`;
+  checkPathLength(operation, path);
+  const deadline_ms = nodeClock.now_ms() + CONNECT_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await connectOnce(operation, path);
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN' || nodeClock.now_ms() > deadline_ms) throw error;
+    }
+    await sleep(nodeClock, CONNECT_PAUSE_MS);
+  }
 }
 
 /** A client of the xenstored at `path`. Rejects with `XenError` when none is there. */

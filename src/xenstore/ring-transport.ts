@@ -6,12 +6,15 @@ import { RingStream } from '../ring/ring-stream.ts';
 
 /**
  * The first of `pages` as a stream, from the side of the domain (`client`) or of xenstored
- * (`server`). Page and channel belong to the stream from here on: closed with it.
+ * (`server`). The channel belongs to the stream from here on: closed with it.
+ *
+ * @param release called once when the stream closes; closes the pages if not given
  */
 export function xenstoreRingStream(
   pages: Pages,
   channel: EventChannel,
   role: 'client' | 'server',
+  release: () => void = () => pages.close(),
 ): RingStream {
   const { offset } = XenstoreDomainInterface;
   const page = pages.page(0);
@@ -30,5 +33,5 @@ export function xenstoreRingStream(
     prod: offset.rsp_prod,
   };
   const [incoming, outgoing] = role === 'client' ? [replies, requests] : [requests, replies];
-  return new RingStream({ incoming, outgoing, channel, release: () => pages.close() });
+  return new RingStream({ incoming, outgoing, channel, release });
 }

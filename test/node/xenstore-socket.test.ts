@@ -1,9 +1,18 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { socketStream } from '../../src/node/socket-stream.ts';
 import {
   connectXenstoreSocket,
   listenXenstoreSocket,
@@ -32,7 +41,6 @@ function echo(stream: ByteStream): void {
 
 /** A socket file that a dead daemon has left: bound, then renamed so that closing removes nothing. */
 async function leaveStaleSocket(): Promise<void> {
-  const { renameSync } = await import('node:fs');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(`${path}.old`, resolve));
   renameSync(`${path}.old`, path);
@@ -86,6 +94,19 @@ describe('the socket of xenstored', () => {
     writeFileSync(path, 'precious');
     await expect(listenXenstoreSocket(path, echo)).rejects.toMatchObject({ code: 'EEXIST' });
     expect(statSync(path).size).toBe(8);
+  });
+
+  test('with a short queue, like C has it, lets all clients in who come at once', async () => {
+    const server = createServer((socket) => echo(socketStream(socket)));
+    await new Promise<void>((resolve) => server.listen({ path, backlog: 1 }, resolve));
+    const clients = await Promise.all(
+      Array.from({ length: 20 }, () => connectXenstoreSocket(path)),
+    );
+    for (const client of clients) {
+      expect(await client.read('/a')).toBe('/a\0');
+      client.close();
+    }
+    server.close();
   });
 
   test('that is not there is named', async () => {
