@@ -90,10 +90,6 @@ export class Guest {
     return console.waitFor(answer, GUEST_LIMIT_MS, from);
   }
 
-  async domid(): Promise<number> {
-    return Number(await this.#lab.run(['xl', 'domid', this.name]));
-  }
-
   async shutdown(): Promise<void> {
     await this.#lab.run(['xl', 'shutdown', '--wait', this.name], { timeout_ms: GUEST_LIMIT_MS });
   }
@@ -109,4 +105,28 @@ export async function sha256OnDisk(lab: Lab, image: string, file: string): Promi
     `set -o pipefail; debugfs -R "cat ${file}" ${image} 2>/dev/null | sha256sum`,
   );
   return out.slice(0, 64);
+}
+
+export interface DiskProof {
+  /** The guest found the file that was on its disk to have the SHA-256 it should have. */
+  readonly givenIsWhole: boolean;
+  /** SHA-256 of the 64 MiB that the guest wrote, as the guest saw it when it wrote. */
+  readonly written: string;
+  /** The same once the guest had read it from the disk again. */
+  readonly readBack: string;
+  /** The same as dom0 finds it in the disk image. */
+  readonly inDom0: string;
+}
+
+/** Watches a guest with `diskGuestInitramfs()` prove its disk, and looks at the result from dom0. */
+export async function proveDisk(lab: Lab, guest: Guest, image: string): Promise<DiskProof> {
+  const [, written = ''] = await guest.shows(/GUEST-WROTE (\w{64})/);
+  const [, readBack = ''] = await guest.shows(/GUEST-READ-BACK (\w{64})/);
+  await guest.shows(/GUEST-DISK-DONE/);
+  return {
+    givenIsWhole: guest.console().output.includes('GUEST-READ-OK'),
+    written,
+    readBack,
+    inDom0: await sha256OnDisk(lab, image, '/written'),
+  };
 }

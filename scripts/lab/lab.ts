@@ -104,7 +104,7 @@ export class Lab {
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         process.signal('SIGKILL');
-        const what = `${command} did not end within ${timeout_ms / 1000} s`;
+        const what = `${process.command} did not end within ${timeout_ms / 1000} s`;
         reject(new LabTimeout(`${what}\n${process.lastSeen()}\n${this.lastSeen()}`));
       }, timeout_ms);
     });
@@ -115,7 +115,9 @@ export class Lab {
   async run(command: string | readonly string[], options: RunOptions = {}): Promise<string> {
     const { code, stdout, stderr } = await this.attempt(command, options);
     if (code === 0) return stdout;
-    throw new Error(`${command}: exit status ${code}\n${stdout}${stderr}`.trimEnd());
+    throw new Error(
+      `${[command].flat().join(' ')}: exit status ${code}\n${stdout}${stderr}`.trimEnd(),
+    );
   }
 
   /** Looks again and again until `look` finds something. `what` names it for the error message. */

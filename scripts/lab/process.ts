@@ -28,7 +28,8 @@ export class DomZeroProcess {
   /** Called with what it writes, as it comes. */
   onOutput: (stream: OutputStream, data: Buffer) => void = () => {};
 
-  readonly #command: string;
+  /** What runs, for messages. */
+  readonly command: string;
   readonly #id: number;
   readonly #tell: (message: ToDom0) => void;
   readonly #chunks: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
@@ -44,7 +45,7 @@ export class DomZeroProcess {
    * @param tell sends to the agent
    */
   constructor(command: string, id: number, tell: (message: ToDom0) => void) {
-    this.#command = command;
+    this.command = command;
     this.#id = id;
     this.#tell = tell;
     this.pid = new Promise((resolve) => {
@@ -98,10 +99,10 @@ export class DomZeroProcess {
         const match = pattern.exec(this.output.slice(from));
         if (match !== null) settle(() => resolve(match));
         else if (this.#ended)
-          settle(() => reject(new Error(`${this.#command} ended\n${this.lastSeen()}`)));
+          settle(() => reject(new Error(`${this.command} ended\n${this.lastSeen()}`)));
       };
       const timer = setTimeout(() => {
-        const what = `${this.#command} did not say ${pattern} within ${timeout_ms / 1000} s`;
+        const what = `${this.command} did not say ${pattern} within ${timeout_ms / 1000} s`;
         settle(() => reject(new LabTimeout(`${what}\n${this.lastSeen()}`)));
       }, timeout_ms);
       this.#waiting.add(look);
@@ -135,7 +136,7 @@ export class DomZeroProcess {
 
   /** It could not be started, or dom0 is gone. */
   failed(reason: string): void {
-    this.#end(() => this.#onFailure(new Error(`${this.#command}: ${reason}`)));
+    this.#end(() => this.#onFailure(new Error(`${this.command}: ${reason}`)));
   }
 
   #end(settle: () => void): void {

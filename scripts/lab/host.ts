@@ -1,0 +1,114 @@
+/** A Xen host in the lab whose daemons are all ours: what a user's dom0 runs, in the same order. */
+import { join } from 'node:path';
+import { CHECKOUT } from './debian.ts';
+import type { Lab } from './lab.ts';
+import { type DomZeroProcess, LabTimeout } from './process.ts';
+
+const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
+
+/** The hotplug script for disks that our block back end serves. */
+const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
+
+const CLEANING_LIMIT_MS = 60_000;
+
+/** What would make a success not ours: the C daemons and Linux's back end. */
+const FOREIGN = ['xenstored', 'oxenstored', 'xenconsoled', 'xen_blkback'];
+
+/** A disk line for xl with our block back end. */
+export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
+  return `format=raw,vdev=${vdev},access=${access},script=${BLOCK_SCRIPT},target=${image}`;
+}
+
+/** What guests could leave behind in dom0. */
+export interface Traces {
+  /** All of xenstore, with permissions. */
+  readonly store: string;
+  /** dom0's event channels, without the numbers that differ each time. */
+  readonly ports: string;
+  /** The domains there are, those included that are dead but still hold memory. */
+  readonly domains: string;
+}
+
+/** The lines of `after` that `before` does not have (`+`), and the other way round (`-`). */
+export function difference(before: Traces, after: Traces): string[] {
+  const lines = ({ store, ports, domains }: Traces) => `${store}${ports}${domains}`.split('\n');
+  const [old, now] = [lines(before), lines(after)];
+  return [
+    ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
+    ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
+  ];
+}
+
+export class Host {
+  readonly lab: Lab;
+  readonly #daemons: DomZeroProcess[] = [];
+
+  private constructor(lab: Lab) {
+    this.lab = lab;
+  }
+
+  /**
+   * Starts xenstored, xenconsoled and blkback in dom0. The last two take up also the guests that
+   * were there before them, so only for xenstored do we have to wait.
+   */
+  static async start(lab: Lab): Promise<Host> {
+    const host = new Host(lab);
+    host.#run('xenstored');
+    // Without the socket, Xen's clients would turn to the kernel, and wait there for ever.
+    await lab.waitFor('answer of xenstored', async () => {
+      const { code } = await lab.attempt('test -S /run/xenstored/socket && xenstore-exists /');
+      return code === 0 || undefined;
+    });
+    await lab.run('xen-init-dom0');
+    host.#run('xenconsoled', '--log', 'all');
+    host.#run('blkback');
+    return host;
+  }
+
+  /** The C daemons and kernel back ends that run in dom0: none, if all goes well. */
+  async foreignParts(): Promise<string[]> {
+    const running = await this.lab.run('cat /proc/[0-9]*/comm; cut -d" " -f1 /proc/modules');
+    const names = new Set(running.split('\n'));
+    return FOREIGN.filter((name) => names.has(name));
+  }
+
+  async traces(): Promise<Traces> {
+    return {
+      store: await this.lab.run('xenstore-ls -fp'),
+      ports: await this.lab.run("lsevtchn 0 | sed 's/.*VCPU [0-9]*: //; s/, Port.*//' | sort"),
+      domains: await this.lab.run("xl list | awk '{ print $1, $2 }'"),
+    };
+  }
+
+  /**
+   * Waits until what is left behind is what was there `before`: xl cleans up after a guest in the
+   * background. Resolves with what differs in the end: nothing, if all goes well.
+   */
+  async leftovers(before: Traces): Promise<string[]> {
+    const look = async () => difference(before, await this.traces());
+    const isClean = async () => (await look()).length === 0 || undefined;
+    try {
+      await this.lab.waitFor('clean host', isClean, CLEANING_LIMIT_MS);
+      return [];
+    } catch (error) {
+      if (error instanceof LabTimeout) return look();
+      throw error;
+    }
+  }
+
+  /** The end of what each daemon wrote, for an error message. */
+  lastSeen(): string {
+    return this.#daemons.map((daemon) => `${daemon.command}\n${daemon.lastSeen()}`).join('\n');
+  }
+
+  /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
+  async stop(): Promise<number[]> {
+    const codes: number[] = [];
+    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
+    return codes;
+  }
+
+  #run(service: string, ...options: string[]): void {
+    this.#daemons.push(this.lab.start(['node', PARAVANE, 'run', service, ...options]));
+  }
+}

@@ -1,0 +1,40 @@
+/** The one lab that all tests on real Xen share. Whoever asks first boots it. */
+import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
+import { Host } from '../../scripts/lab/host.ts';
+import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
+import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
+
+/** Shows every command in dom0 and what it writes, as it happens. */
+const narrator: LabListener = {
+  command: (id, command) => process.stderr.write(`dom0 ${id}$ ${command}\n`),
+  output: (id: number, _: OutputStream, data: Buffer) => {
+    const lines = data.toString('utf8').trimEnd().split('\n');
+    for (const line of lines) process.stderr.write(`dom0 ${id}| ${line}\n`);
+  },
+};
+
+let booting: Promise<Lab> | undefined;
+
+/** Ends with the test run; one that ended before is replaced by a fresh one. */
+export function sharedLab(): Promise<Lab> {
+  booting ??= Lab.boot(MACHINE_DEFAULTS, narrator).then((lab) => {
+    void lab.ended.then(() => {
+      booting = undefined;
+    });
+    return lab;
+  });
+  return booting;
+}
+
+let starting: Promise<Host> | undefined;
+
+/** The shared lab with our daemons in its dom0. */
+export function sharedHost(): Promise<Host> {
+  starting ??= sharedLab().then(async (lab) => {
+    void lab.ended.then(() => {
+      starting = undefined;
+    });
+    return Host.start(lab);
+  });
+  return starting;
+}
