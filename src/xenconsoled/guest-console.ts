@@ -25,8 +25,9 @@ export interface ConsoleServices extends RingAccess {
   readonly timestamps: boolean;
 }
 
-/** How much of what is typed is taken at once. A viewer may paste without end. */
+/** How much of what is typed is taken at once. */
 const TYPED_SIZE = 1024;
+/** A viewer may paste without end to a guest that reads as fast. */
 const TYPED_TURNS_MAX = 16;
 
 /** A terminal that broke is not made anew more often than this. */
@@ -45,7 +46,6 @@ export class GuestConsole {
   private condemned: ConsoleKeys | undefined;
   private terminal: Terminal | undefined;
   private renewal: Timer | undefined;
-  private furtherTyped: Timer | undefined;
   private logFile: LineLog | undefined;
   private output = noOutput;
   private readonly printed = new Uint8Array(CONSOLE_OUTPUT_SIZE);
@@ -86,7 +86,6 @@ export class GuestConsole {
     this.disconnect();
     this.closed = true;
     this.renewal?.cancel();
-    this.furtherTyped?.cancel();
     this.terminal?.close();
     const watchEnds = this.watch?.then((watch) => watch.close());
     await Promise.allSettled([this.logFile?.close(), watchEnds, this.updating]);
@@ -197,8 +196,8 @@ export class GuestConsole {
     }
   }
 
+  /** Ends when there is nothing to pass, or no room. A guest that makes room signals it. */
   private passTyped(): void {
-    this.furtherTyped?.cancel();
     for (let turn = 0; turn < TYPED_TURNS_MAX; turn++) {
       if (this.ring === undefined || this.terminal === undefined) return;
       if (this.waiting.length === 0) {
@@ -208,7 +207,6 @@ export class GuestConsole {
       if (passed === 0) return;
       this.waiting = this.waiting.subarray(passed);
     }
-    this.furtherTyped = this.services.clock.after(0, () => this.passTyped());
   }
 
   private async openTerminal(): Promise<void> {

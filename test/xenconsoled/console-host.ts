@@ -116,6 +116,8 @@ export class ConsoleHost {
   readonly logs: { readonly name: string; readonly file: FakeLog }[] = [];
   readonly lines: string[] = [];
   daemon: Xenconsoled | undefined;
+  /** Called whenever the daemon opens a terminal. */
+  onTerminal: () => void = () => {};
   private readonly options: HostOptions;
 
   constructor(options: HostOptions = {}) {
@@ -192,6 +194,7 @@ export class ConsoleHost {
   private openTerminal(): FakeTerminal {
     const terminal = new FakeTerminal(`/dev/pts/${this.terminals.length}`);
     this.terminals.push(terminal);
+    this.onTerminal();
     return terminal;
   }
 

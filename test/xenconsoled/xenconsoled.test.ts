@@ -210,9 +210,9 @@ describe('the keys', () => {
     const host = new ConsoleHost();
     await host.startDaemon();
     const guest = host.addGuest();
-    await host.world.run({ until: () => host.terminals.length > 0 });
-    host.destroy(guest);
+    host.onTerminal = () => host.destroy(guest);
     await host.world.run();
+    expect(host.terminals.length).toBe(1);
     expect([...host.store.nodes.keys()]).toEqual([]);
     expect(await host.leftovers()).toEqual([]);
   });
@@ -266,6 +266,43 @@ describe('a hostile guest', () => {
     expect(host.logOf('calm')?.content).toBe('fine');
     await host.world.run({ for_ms: PERIOD_MS });
     expect(host.logOf('storm')?.content.length).toBe(100);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('that is destroyed while it is not heard is forgotten with its period', async () => {
+    const host = new ConsoleHost();
+    await host.startDaemon();
+    const guest = host.addGuest({ name: 'storm' });
+    for (let n = 0; n < 100; n++) {
+      guest.print(bytesOf('.'));
+      await host.world.run({ for_ms: 0 });
+    }
+    host.destroy(guest);
+    await host.world.run({ for_ms: 0 });
+    expect(host.logOf('storm')?.content.length).toBe(100);
+    const then_ms = host.world.clock.now_ms();
+    await host.world.run();
+    expect(host.world.clock.now_ms()).toBe(then_ms);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('that reads as fast as a viewer pastes holds up nobody, and gets it all', async () => {
+    const host = new ConsoleHost();
+    await host.startDaemon();
+    const guest = host.addGuest();
+    await host.world.run();
+    const terminal = only(host.terminals);
+    const read = terminal.read.bind(terminal);
+    let reads = 0;
+    terminal.read = (target) => {
+      reads++;
+      guest.print(new Uint8Array(0));
+      return read(target);
+    };
+    terminal.type(new Uint8Array(100_000));
+    expect(reads).toBeLessThan(20);
+    await host.world.run();
+    expect(guest.received().length).toBe(100_000);
     expect(await host.leftovers()).toEqual([]);
   });
 
