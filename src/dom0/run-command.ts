@@ -2,6 +2,15 @@
 import { type Command, Option, type OptionValues } from 'commander';
 import type { Log, LogLevel } from '../base/log.ts';
 
+/** A service that serves. */
+export interface RunningService {
+  /** Resolves with the reason when the service cannot go on; never, while it can. */
+  readonly ended?: Promise<Error>;
+  /** What SIGHUP asks for. */
+  readonly reopenLogs?: () => void;
+  close(): void | Promise<void>;
+}
+
 /** A service that `paravane run` can start. The list of them is in services.ts. */
 export interface Service {
   /** As it is typed: `xenstored`. */
@@ -11,13 +20,48 @@ export interface Service {
   /** Adds the options that are the service's own. Loads nothing of the service. */
   addOptions(command: Command): void;
   /**
-   * Runs the service until it is told to end. Loads the code of the service with `import()`, so
-   * that `paravane read` pays for none of it. Rejects when the service cannot start or go on.
+   * Starts the service. Loads its code with `import()`, so that `paravane read` pays for none of
+   * it. Rejects when the service cannot start.
    */
-  run(options: OptionValues, log: Log): Promise<void>;
+  start(options: OptionValues, log: Log): Promise<RunningService>;
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+
+/** Runs the service in this process until a signal, or its own end. Rejects on the latter. */
+async function serve(service: Service, options: OptionValues, log: Log): Promise<void> {
+  const { announceReady, endSignal, writePidFile } = await import('../node/daemon.ts');
+  const signalled = endSignal(log);
+  const running = await service.start(options, log);
+  const onHangup = () => {
+    log.info('opening the logs again');
+    running.reopenLogs?.();
+  };
+  try {
+    const removePidFile =
+      options.pidFile === undefined ? () => {} : writePidFile(options.pidFile as string);
+    try {
+      process.on('SIGHUP', onHangup);
+      log.info(`${service.name} is ready`, { pid: process.pid });
+      announceReady();
+      const failure = await Promise.race([signalled, running.ended ?? new Promise(() => {})]);
+      if (failure instanceof Error) throw failure;
+    } finally {
+      process.off('SIGHUP', onHangup);
+      removePidFile();
+    }
+  } finally {
+    await running.close();
+  }
+}
+
+/** Starts this command line again in the background and says with which pid it serves there. */
+async function serveInBackground(service: Service, log: Log): Promise<void> {
+  const { startInBackground } = await import('../node/daemon.ts');
+  const args = process.argv.slice(2).filter((argument) => argument !== '--daemon');
+  const pid = await startInBackground(args);
+  log.info(`${service.name} serves in the background`, { pid });
+}
 
 /** Adds `run` with one command a service to `program`. */
 export function addRunCommand(program: Command, services: readonly Service[]): void {
@@ -33,6 +77,8 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
       .description(`${service.summary.charAt(0).toUpperCase()}${service.summary.slice(1)}.`);
     service.addOptions(command);
     command
+      .option('--daemon', 'go to the background once it serves')
+      .option('-F, --pid-file <file>', 'write the process id to this file')
       .addOption(
         new Option('--log-level <level>', 'the least that is logged')
           .choices(LOG_LEVELS)
@@ -45,8 +91,12 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
       )
       .action(async (options: OptionValues) => {
         const { nodeLog } = await import('../node/log.ts');
-        const log = nodeLog({ level: options.logLevel, format: options.logFormat });
-        await service.run(options, log);
+        const log = nodeLog({
+          level: options.verbose === true ? 'debug' : options.logLevel,
+          format: options.logFormat,
+        });
+        if (options.daemon === true) await serveInBackground(service, log);
+        else await serve(service, options, log);
       });
   }
 }

@@ -1,7 +1,7 @@
 /** `xenstore-control`: what an operator asks xenstored itself. */
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
-import type { Quotas } from './quota.ts';
+import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from './quota-names.ts';
 import { leadingDomid, leadingInteger, type Request } from './request.ts';
 
 interface Command {
@@ -9,48 +9,6 @@ interface Command {
   readonly takes: string;
   readonly run: (request: Request, args: readonly string[]) => Uint8Array;
 }
-
-interface NamedQuota {
-  readonly name: string;
-  readonly quota: keyof Quotas;
-  readonly description: string;
-}
-
-const HARD_QUOTAS: readonly NamedQuota[] = [
-  { name: 'nodes', quota: 'nodes', description: 'Nodes per domain' },
-  { name: 'watches', quota: 'watches', description: 'Watches per domain' },
-  { name: 'transactions', quota: 'transactions', description: 'Transactions per domain' },
-  {
-    name: 'outstanding',
-    quota: 'outstanding',
-    description: 'Outstanding requests per domain',
-  },
-  {
-    name: 'transaction-nodes',
-    quota: 'transactionNodes',
-    description: 'Max. number of accessed nodes per transaction',
-  },
-  {
-    name: 'memory',
-    quota: 'memoryHard',
-    description: 'Total Xenstore memory per domain (error level)',
-  },
-  { name: 'node-size', quota: 'nodeSize', description: 'Max. size of a node' },
-  { name: 'path-max', quota: 'pathLength', description: 'Max. length of a node path' },
-  {
-    name: 'permissions',
-    quota: 'permissions',
-    description: 'Max. number of permissions per node',
-  },
-];
-
-const SOFT_QUOTAS: readonly NamedQuota[] = [
-  {
-    name: 'memory',
-    quota: 'memorySoft',
-    description: 'Total Xenstore memory per domain (warning level)',
-  },
-];
 
 function refuse(command: string, takes: string): never {
   throw new XenError(

@@ -1,6 +1,7 @@
 /** What the console daemon is made of, as a process of dom0. */
 import { mkdirSync } from 'node:fs';
 import type { XenError } from '../../src/base/errors.ts';
+import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
@@ -23,11 +24,8 @@ export interface XenconsoledSettings {
   readonly log: ConsoleChoiceName;
   readonly timestamp: ConsoleChoiceName;
   /** xenstored's socket, where it is not the usual one. */
-  readonly xenstoreSocket?: string;
+  readonly xenstoreSocket?: string | undefined;
 }
-
-/** Where xenconsoled keeps its logs unless told otherwise. */
-export const LOG_DIRECTORY = '/var/log/xen/console';
 
 export interface XenconsoledProcess extends Xenconsoled {
   /** Resolves with the reason when the connection to xenstored ends, without which no new guest is served. */
@@ -44,19 +42,12 @@ export async function openXenconsoled(
   log: Log,
 ): Promise<XenconsoledProcess> {
   if (settings.log !== 'none') mkdirSync(settings.logDirectory, { recursive: true });
-  const opened: { close(): void }[] = [];
-  const keep = <Thing extends { close(): void }>(thing: Thing): Thing => {
-    opened.unshift(thing);
-    return thing;
-  };
-  const letGo = () => {
-    for (const thing of opened) thing.close();
-  };
+  const held = new Holdings();
   try {
     const native = loadNative();
-    const domainControl = keep(openDomainControl());
-    const hypervisor = keep(openLinuxHypervisor());
-    const xenstore = keep(await connectXenstoreSocket(settings.xenstoreSocket));
+    const domainControl = held.keep(openDomainControl());
+    const hypervisor = held.keep(openLinuxHypervisor());
+    const xenstore = held.keep(await connectXenstoreSocket(settings.xenstoreSocket));
     const ended = new Promise<XenError>((resolve) => xenstore.onEnd(resolve));
     const daemon = await startXenconsoled(
       {
@@ -72,11 +63,11 @@ export async function openXenconsoled(
     );
     const close = async () => {
       await daemon.close();
-      letGo();
+      held.close();
     };
     return { ended, reopenLogs: () => daemon.reopenLogs(), close };
   } catch (error) {
-    letGo();
+    held.close();
     throw error;
   }
 }
