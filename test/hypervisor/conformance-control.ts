@@ -41,7 +41,8 @@ export function controlConformance(conforms: ConformanceTest): void {
   });
 
   privileged('readConsole gives each text once', (control) => {
-    control.readConsole();
+    let reads = 0;
+    while (control.readConsole() !== undefined) expect(++reads).toBeLessThan(1000);
     expect(control.readConsole()).toBeUndefined();
   });
 }

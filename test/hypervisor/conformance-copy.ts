@@ -106,6 +106,13 @@ function results(conforms: ConformanceTest): void {
     expect(shared.page(0)[1]).toBe(0);
   });
 
+  conforms('a page of a domain that does not exist cannot be copied', ({ b, other }) => {
+    const batch = b.grants.copyBatch(1);
+    batch.fromPeer(other, grantRef(8), 0, new Uint8Array(1));
+    expect(batch.run()).toBe(1);
+    expect(batch.status(0)).toBeLessThan(0);
+  });
+
   conforms('a refused copy has a negative status and does not stop the others', (harness) => {
     const { a, b } = harness;
     const { shared, ref } = onePage(harness);
@@ -142,6 +149,17 @@ function limits(conforms: ConformanceTest): void {
       expect(batch.length).toBe(0);
       expect([...shared.page(0).subarray(0, 2)]).toEqual([round, round]);
     }
+  });
+
+  conforms('status rejects the index of a copy that was not in the last batch', (harness) => {
+    const { a, b } = harness;
+    const { ref } = onePage(harness);
+    const batch = b.grants.copyBatch(2);
+    expectMistake(() => batch.status(0));
+    batch.toPeer(a.domid, ref, 0, new Uint8Array(1));
+    batch.run();
+    expect(batch.status(0)).toBe(0);
+    for (const index of [-1, 1, 0.5]) expectMistake(() => batch.status(index));
   });
 
   conforms('run of an empty batch does nothing', ({ b }) => {

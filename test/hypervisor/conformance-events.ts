@@ -188,6 +188,10 @@ function binding(conforms: ConformanceTest): void {
     expect(refusal(() => b.events.bindInterdomain(a.domid, NO_PORT))).toBe('EINVAL');
   });
 
+  conforms('bind to a domain that does not exist is refused', ({ b, other }) => {
+    expect(refusal(() => b.events.bindInterdomain(other, eventPort(1)))).toMatch(/ESRCH|EINVAL/);
+  });
+
   conforms('bind of a port that is meant for another domain is refused', ({ a, b, other }) => {
     const offered = a.events.allocateUnbound(other);
     expect(refusal(() => b.events.bindInterdomain(a.domid, offered.port))).toBe('EINVAL');

@@ -146,6 +146,10 @@ function mapping(conforms: ConformanceTest): void {
     expect(cannotMap).toContain(refusal(() => b.grants.map(a.domid, [NO_GRANT])));
   });
 
+  conforms('map of a page of a domain that does not exist is refused', ({ b, other }) => {
+    expect(cannotMap).toContain(refusal(() => b.grants.map(other, [grantRef(8)])));
+  });
+
   conforms('map of a page that is granted to another domain is refused', ({ a, b, other }) => {
     const shared = a.grants.share(other, 1, 'read-write');
     expect(cannotMap).toContain(refusal(() => b.grants.map(a.domid, shared.refs)));
@@ -307,6 +311,12 @@ function notices(conforms: ConformanceTest): void {
       expect(shared.bytes.lastIndexOf(0)).toBe(0);
     });
   }
+
+  conforms('a notice by a channel that is closed is rejected', ({ a, b }) => {
+    const channel = a.events.allocateUnbound(b.domid);
+    channel.close();
+    expectMistake(() => a.grants.share(b.domid, 1, 'read-write', { channel }));
+  });
 
   conforms('a notice without a channel sets its byte only', async (harness) => {
     const { a, b } = harness;

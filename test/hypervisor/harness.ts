@@ -28,13 +28,14 @@ export async function eventually(harness: Harness, holds: () => boolean): Promis
   expect(holds()).toBe(true);
 }
 
-/** The refusal of an operating error: its code. */
+/** The code of the operating error that refuses the call. The error must say what was tried. */
 export function refusal(call: () => unknown): string {
   try {
     call();
   } catch (error) {
-    if (error instanceof XenError) return error.code;
-    throw error;
+    if (!(error instanceof XenError)) throw error;
+    expect(error.operation).not.toBe('');
+    return error.code;
   }
   throw new Error('the call was not refused');
 }

@@ -1,5 +1,4 @@
 /** The privileged calls of one process. */
-
 import { latin1Encode } from '../../base/bytes.ts';
 import { XenError } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';

@@ -1,5 +1,4 @@
 /** What the toolstack gives a new guest: the xenstore and the console page, each with its port. */
-
 import type { GNTTAB_RESERVED_CONSOLE, GNTTAB_RESERVED_XENSTORE } from '../../abi/grant_table.ts';
 import { type DomId, type GrantRef, grantRef } from '../../base/ids.ts';
 import type { EventChannel, Pages } from '../contract.ts';

@@ -1,5 +1,4 @@
 /** Windows on pages of memory: our own that are granted, a peer's that are mapped. */
-
 import { XenError } from '../../base/errors.ts';
 import { type EndNotice, PAGE_SIZE, type Pages } from '../contract.ts';
 import type { Frame } from './xen.ts';

@@ -1,5 +1,4 @@
 /** What the simulated hypervisor knows: domains, their pages, grants and ports. */
-
 import { type DomId, domId } from '../../base/ids.ts';
 import { type Log, silentLog } from '../../base/log.ts';
 import type { Prng } from '../../base/prng.ts';
@@ -119,6 +118,7 @@ export class Xen {
   /** Called when a domain has stopped, begun to die or gone: what `VIRQ_DOM_EXC` announces. */
   onDomainEvent: () => void = () => {};
   private readonly log: Log;
+  private lastDomId = -1;
 
   constructor(scheduler: Scheduler, prng: Prng, faults: FaultPlan, log: Log) {
     this.scheduler = scheduler;
@@ -169,12 +169,11 @@ export class Xen {
     return true;
   }
 
+  /** The number for the next domain: they count up and none is used again. */
   freeDomId(): DomId {
     let next = this.lastDomId + 1;
     while (this.domains.has(next)) next++;
     this.lastDomId = next;
     return domId(next);
   }
-
-  private lastDomId = -1;
 }
