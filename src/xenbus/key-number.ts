@@ -13,7 +13,7 @@ export async function readPeerNumber(
 ): Promise<number | undefined> {
   const value = await keys.readPeer(key);
   if (value === undefined) return undefined;
-  const number = /^\d{1,10}$/.test(value) ? Number(value) : Number.NaN;
+  const number = /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
   if (number <= max) return number;
   throw new ProtocolViolation(
     `read ${key} of domain ${keys.peer}`,

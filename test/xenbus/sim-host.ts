@@ -1,0 +1,247 @@
+/**
+ * A simulated host: our xenstored in domain 0, guests with their xenstore rings, and a toolstack
+ * that writes what libxl writes when it attaches and removes a device.
+ */
+import { bytePipe } from '../../src/base/byte-pipe.ts';
+import type { Clock } from '../../src/base/clock.ts';
+import { type DomId, domId } from '../../src/base/ids.ts';
+import { type Log, logTo } from '../../src/base/log.ts';
+import type { Hypervisor } from '../../src/hypervisor/contract.ts';
+import {
+  type FaultPlan,
+  type SimDomain,
+  type SimGuest,
+  SimWorld,
+} from '../../src/hypervisor/sim/world.ts';
+import { XenstoreClient } from '../../src/xenstore/client.ts';
+import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
+import type { XenstoreNodes } from '../../src/xenstore/xenstore.ts';
+import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+
+export interface HostGuest {
+  readonly domid: DomId;
+  readonly boot: SimGuest;
+  readonly hypervisor: Hypervisor;
+  readonly xenstore: XenstoreClient;
+}
+
+/** A process in domain 0, with its own connection to xenstored. */
+export interface HostProcess {
+  readonly hypervisor: Hypervisor;
+  readonly clock: Clock;
+  readonly xenstore: XenstoreClient;
+  /** As SIGKILL does it. */
+  kill(): void;
+}
+
+export interface HostDevice {
+  readonly front: string;
+  readonly back: string;
+}
+
+export class SimHost {
+  readonly world: SimWorld;
+  /** What services logged, as `warn: message {fields}`. */
+  readonly log: string[] = [];
+  readonly logger: Log;
+  readonly tools: XenstoreClient;
+  private readonly dom0: SimDomain;
+  private readonly xenstored: Xenstored;
+  private readonly guests: HostGuest[] = [];
+  private readonly processes: HostProcess[] = [];
+
+  constructor(seed = 1, faults: Partial<FaultPlan> = {}) {
+    this.world = new SimWorld({ seed, faults });
+    this.logger = logTo((level, message, fields) =>
+      this.log.push(`${level}: ${message} ${JSON.stringify(fields)}`),
+    );
+    this.dom0 = this.world.createDomain();
+    const { hypervisor, control, clock } = this.dom0;
+    this.xenstored = startXenstored({
+      hypervisor,
+      domainControl: control,
+      clock,
+      log: this.logger,
+    });
+    this.tools = this.connect(clock, 'tools');
+  }
+
+  /** Runs the world until the promise is settled. */
+  finish<T>(promise: Promise<T>): Promise<T> {
+    return this.world.finish(promise);
+  }
+
+  /** Lets everybody do what is to do. */
+  settle(for_ms = 1000): Promise<void> {
+    return this.world.run({ for_ms });
+  }
+
+  process(): HostProcess {
+    const { hypervisor, clock, kill } = this.dom0.startProcess();
+    const xenstore = this.connect(clock, 'process');
+    const process: HostProcess = {
+      hypervisor,
+      clock,
+      xenstore,
+      kill: () => {
+        kill();
+        xenstore.close();
+      },
+    };
+    this.processes.push(process);
+    return process;
+  }
+
+  async guest(): Promise<HostGuest> {
+    const boot = this.world.buildGuest();
+    const { domid, clock, hypervisor } = boot.domain;
+    const home = `/local/domain/${domid}`;
+    await this.finish(
+      this.tools.transaction(async (nodes) => {
+        await nodes.mkdir(home);
+        await nodes.setPermissions(home, [{ domid, access: 'n' }]);
+      }),
+    );
+    await this.finish(this.tools.introduce(domid, boot.xenstore.gfn, boot.xenstore.channel.port));
+    const stream = xenstoreRingStream(boot.xenstore.page, boot.xenstore.channel, 'client');
+    const guest = { domid, boot, hypervisor, xenstore: new XenstoreClient(stream, clock) };
+    this.guests.push(guest);
+    return guest;
+  }
+
+  /** What libxl writes for a new device, `libxl__device_generic_add`. */
+  async attach(
+    guest: HostGuest,
+    type: string,
+    devid: number,
+    keys: Record<string, string> = {},
+  ): Promise<HostDevice> {
+    const device = devicePaths(guest, type, devid);
+    const back: Record<string, string> = {
+      frontend: device.front,
+      'frontend-id': String(guest.domid),
+      online: '1',
+      state: '1',
+      ...keys,
+    };
+    const front = { backend: device.back, 'backend-id': '0', state: '1' };
+    await this.finish(
+      this.tools.transaction(async (nodes) => {
+        await writeDirectory(nodes, device.front, guest.domid, domId(0), front);
+        await writeDirectory(nodes, device.back, domId(0), guest.domid, back);
+      }),
+    );
+    return device;
+  }
+
+  /** What libxl does first to remove a device. */
+  async askToClose(device: HostDevice): Promise<void> {
+    await this.finish(
+      this.tools.transaction(async (nodes) => {
+        await nodes.write(`${device.back}/online`, '0');
+        if ((await nodes.read(`${device.back}/state`)) !== '6') {
+          await nodes.write(`${device.back}/state`, '5');
+        }
+      }),
+    );
+  }
+
+  /** What libxl does last: both directories go, and what is empty above them. */
+  async removeDirectories(device: HostDevice): Promise<void> {
+    await this.finish(
+      this.tools.transaction(async (nodes) => {
+        await removeWithEmptyParents(nodes, device.front);
+        await removeWithEmptyParents(nodes, device.back);
+      }),
+    );
+  }
+
+  /** `xl destroy`: the domain dies, its device is removed by force. */
+  async destroy(guest: HostGuest, devices: readonly HostDevice[]): Promise<void> {
+    guest.xenstore.close();
+    guest.boot.domain.kill();
+    for (const device of devices) {
+      if (await this.exists(device.front)) await this.finish(this.tools.remove(device.front));
+      if (await this.exists(device.back)) await this.askToClose(device);
+      await this.settle();
+      if (await this.exists(device.back)) {
+        await this.finish(
+          this.tools.transaction((nodes) => removeWithEmptyParents(nodes, device.back)),
+        );
+      }
+    }
+    await this.finish(this.tools.remove(`/local/domain/${guest.domid}`));
+    await this.settle();
+  }
+
+  async exists(path: string): Promise<boolean> {
+    return (await this.value(path)) !== undefined;
+  }
+
+  value(path: string): Promise<string | undefined> {
+    return this.finish(this.tools.readIfPresent(path));
+  }
+
+  /** Every node of the store. */
+  async tree(path = '/'): Promise<string[]> {
+    const below = path === '/' ? '/' : `${path}/`;
+    const found: string[] = [];
+    for (const name of await this.finish(this.tools.list(path))) {
+      found.push(`${below}${name}`, ...(await this.tree(`${below}${name}`)));
+    }
+    return found;
+  }
+
+  /** Ends everything; what is still held then is returned. */
+  async end(): Promise<string[]> {
+    for (const guest of this.guests) {
+      guest.xenstore.close();
+      guest.boot.domain.kill();
+    }
+    for (const process of this.processes) process.xenstore.close();
+    this.tools.close();
+    this.xenstored.close();
+    await this.settle();
+    this.dom0.kernel.close();
+    return this.world.leftovers();
+  }
+
+  private connect(clock: Clock, name: string): XenstoreClient {
+    const [ours, theirs] = bytePipe(this.world.clock);
+    this.xenstored.attachSocket(theirs, name);
+    return new XenstoreClient(ours, clock);
+  }
+}
+
+export function devicePaths(guest: HostGuest, type: string, devid: number): HostDevice {
+  return {
+    front: `/local/domain/${guest.domid}/device/${type}/${devid}`,
+    back: `/local/domain/0/backend/${type}/${guest.domid}/${devid}`,
+  };
+}
+
+async function writeDirectory(
+  nodes: XenstoreNodes,
+  path: string,
+  owner: DomId,
+  reader: DomId,
+  keys: Record<string, string>,
+): Promise<void> {
+  await nodes.mkdir(path);
+  await nodes.setPermissions(path, [
+    { domid: owner, access: 'n' },
+    { domid: reader, access: 'r' },
+  ]);
+  for (const [key, value] of Object.entries(keys)) await nodes.write(`${path}/${key}`, value);
+}
+
+async function removeWithEmptyParents(nodes: XenstoreNodes, path: string): Promise<void> {
+  if ((await nodes.readIfPresent(path)) !== undefined) await nodes.remove(path);
+  for (let parent = path; ; ) {
+    parent = parent.slice(0, parent.lastIndexOf('/'));
+    if (/^\/local\/domain\/\d+$/.test(parent)) return;
+    if ((await nodes.readIfPresent(parent)) === undefined) continue;
+    if ((await nodes.list(parent)).length > 0) return;
+    await nodes.remove(parent);
+  }
+}
