@@ -7,7 +7,7 @@ import { join } from 'node:path';
 export function openFifo(): { fd: number; close(): void } {
   const directory = mkdtempSync(join(tmpdir(), 'paravane-fifo-'));
   const path = join(directory, 'fifo');
-  execFileSync('mkfifo', [path]);
+  execFileSync('/usr/bin/mkfifo', [path]);
   // Linux lets a named pipe be opened at both ends at once.
   const fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   return {
