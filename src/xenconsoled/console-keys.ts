@@ -1,6 +1,7 @@
 /** What the toolstack wrote of a console below `/local/domain/<domid>/console`. */
 import { XenError } from '../base/errors.ts';
 import { EVENT_PORT_MAX, type EventPort, eventPort } from '../base/ids.ts';
+import { CONSOLE_OUTPUT_SIZE } from '../console/console-stream.ts';
 import { childPath } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 
@@ -16,6 +17,12 @@ export interface ConsoleKeys {
 export const OUTPUT_LIMIT_DEFAULT = 1 << 20;
 /** A console costs no more memory than this, whatever its `limit` says. */
 export const OUTPUT_LIMIT_MAX = 1 << 24;
+
+/** What `limit` allows: never less than one read of the ring gives, and 0 stands for no limit. */
+function outputLimit(limit: number): number {
+  if (limit === 0) return OUTPUT_LIMIT_MAX;
+  return Math.min(Math.max(limit, CONSOLE_OUTPUT_SIZE), OUTPUT_LIMIT_MAX);
+}
 
 /** `type` of the consoles that are ours; others are an emulator's. */
 const OWN_TYPE = 'xenconsoled';
@@ -45,9 +52,8 @@ export async function readConsoleKeys(
   return {
     ringGfn: parse('ring-ref', ringRef, Number.MAX_SAFE_INTEGER),
     port: eventPort(parse('port', port, EVENT_PORT_MAX)),
-    limit:
-      limit === undefined
-        ? OUTPUT_LIMIT_DEFAULT
-        : Math.min(parse('limit', limit, Number.MAX_SAFE_INTEGER), OUTPUT_LIMIT_MAX),
+    limit: outputLimit(
+      limit === undefined ? OUTPUT_LIMIT_DEFAULT : parse('limit', limit, Number.MAX_SAFE_INTEGER),
+    ),
   };
 }

@@ -69,16 +69,27 @@ describe('a console', () => {
   test('keeps the newest `limit` bytes for a viewer who is away, and logs all', async () => {
     const host = new ConsoleHost();
     await host.startDaemon();
-    const guest = host.addGuest({ name: 'g', keys: { limit: 1000 } });
+    const guest = host.addGuest({ name: 'g', keys: { limit: 3000 } });
     await host.world.run();
     const terminal = only(host.terminals);
     terminal.room = 0;
-    const output = Array.from({ length: 5000 }, (_, n) => String(n % 10)).join('');
+    const output = Array.from({ length: 9000 }, (_, n) => String(n % 10)).join('');
     guest.print(bytesOf(output));
     await host.world.run();
     terminal.makeRoom(Number.POSITIVE_INFINITY);
-    expect(terminal.shown).toBe(output.slice(-1000));
+    expect(terminal.shown).toBe(output.slice(-3000));
     expect(host.logOf('g')?.content).toBe(output);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test.each([1, 0])('with a limit of %s is shown whole to a viewer who is there', async (limit) => {
+    const host = new ConsoleHost();
+    await host.startDaemon();
+    const guest = host.addGuest({ keys: { limit } });
+    await host.world.run();
+    guest.print(new Uint8Array(5000));
+    await host.world.run();
+    expect(only(host.terminals).shown.length).toBe(5000);
     expect(await host.leftovers()).toEqual([]);
   });
 
