@@ -4,6 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
+import { addSimCommand } from './sim-command.ts';
 import { StoreCommands } from './store-command.ts';
 import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
@@ -53,12 +54,14 @@ export async function runProgram(
       writeErr: (text) => terminal.error(text),
       outputError: (text, write) => write(text.replace(/^error: /, 'paravane: ')),
     });
-  const commands = new StoreCommands(program, terminal, (code) => {
+  const setExitCode = (code: number) => {
     exitCode = code;
-  });
+  };
+  const commands = new StoreCommands(program, terminal, setExitCode);
   addReadingCommands(commands);
   addWritingCommands(commands);
   addRunCommand(program, services);
+  addSimCommand(program, terminal, setExitCode);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return exitCode;

@@ -17,6 +17,7 @@ import type { XenstoredOptions } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Identity } from './permissions.ts';
 import type { Store } from './store.ts';
+import type { Trace } from './trace.ts';
 import { Transaction } from './transaction.ts';
 import type { Requester } from './view.ts';
 import type { Watch, Watcher } from './watch.ts';
@@ -52,6 +53,7 @@ export interface ConnectionParts {
   readonly turnEnded: () => void;
   /** The connection has closed. */
   readonly closed: (connection: Connection) => void;
+  readonly trace: Trace;
 }
 
 export class Connection implements Watcher, Requester {
@@ -84,6 +86,7 @@ export class Connection implements Watcher, Requester {
       account: this.domain.account,
       clock: parts.clock,
       eventTimeout_ms: parts.options.watchEventTimeout_ms,
+      trace: ({ type, payload }) => parts.trace.packet('OUT', name, type, payload),
     });
     this.packets.onReady(() => this.run());
   }

@@ -104,8 +104,7 @@ export function answer(
   packet: Packet,
   charge: Charge | undefined,
 ): void {
-  const { trace } = services;
-  trace.packet('IN', connection.name, packet.type, packet.payload);
+  services.trace.packet('IN', connection.name, packet.type, packet.payload);
   let type = packet.type;
   let payload: Uint8Array;
   let afterReply = () => {};
@@ -117,7 +116,6 @@ export function answer(
     type = XS_ERROR;
     payload = encodeError(codeOf(error, services, connection));
   }
-  trace.packet('OUT', connection.name, type, payload);
   connection.reply(packet, type, payload, charge);
   afterReply();
 }

@@ -122,6 +122,7 @@ class Server implements Xenstored {
       options: this.options,
       clock,
       log,
+      trace: this.services.trace,
       answer: (connection, request, charge) => {
         const revision = this.store.revision;
         answer(connection, this.services, request, charge);

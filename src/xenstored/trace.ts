@@ -32,7 +32,7 @@ export class Trace {
     this.clock = clock;
   }
 
-  /** One request (`IN`) or reply (`OUT`) of the named connection. */
+  /** One request (`IN`), or reply or event (`OUT`), of the named connection. */
   packet(direction: 'IN' | 'OUT', name: string, type: number, payload: Uint8Array): void {
     if (this.file === undefined || !this.file.isOpen) return;
     const when = new Date(this.clock.wallclock_ms()).toISOString();

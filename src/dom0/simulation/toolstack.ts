@@ -1,0 +1,101 @@
+/**
+ * What libxl does when it makes and destroys a guest, for the simulator: the guest's nodes in
+ * xenstore with the owners and permissions that libxl gives them, then INTRODUCE.
+ */
+import { XenbusStateInitialising } from '../../abi/io/xenbus.ts';
+import { DOM0, type DomId } from '../../base/ids.ts';
+import type { SimGuest } from '../../hypervisor/sim/world.ts';
+import { domainHome } from '../../xenstore/path.ts';
+import type { Permission, Xenstore, XenstoreNodes } from '../../xenstore/xenstore.ts';
+
+/** `xvda` as `xl` numbers it: major 202, minor 0. */
+export const XVDA = 202 << 8;
+
+const CONSOLE_LIMIT_BYTES = 1048576;
+
+interface GuestPlan {
+  readonly name: string;
+  /** What the back end opens as the guest's disk. */
+  readonly disk: string;
+}
+
+const backendPath = (domid: DomId) => `${domainHome(DOM0)}/backend/vbd/${domid}/${XVDA}`;
+const frontendPath = (domid: DomId) => `${domainHome(domid)}/device/vbd/${XVDA}`;
+
+async function writeAll(
+  nodes: XenstoreNodes,
+  directory: string,
+  permissions: readonly Permission[],
+  values: Readonly<Record<string, string | number>>,
+): Promise<void> {
+  await nodes.mkdir(directory);
+  await nodes.setPermissions(directory, permissions);
+  for (const [name, value] of Object.entries(values)) {
+    await nodes.write(`${directory}/${name}`, String(value));
+  }
+}
+
+/** What `xen-init-dom0` leaves in xenstore when the host boots, and where back ends look for guests. */
+export async function initialiseDom0(store: Xenstore): Promise<void> {
+  const home = domainHome(DOM0);
+  await store.write(`${home}/name`, 'Domain-0');
+  await store.write(`${home}/domid`, String(DOM0));
+  await store.mkdir(`${home}/backend/vbd`);
+}
+
+/** Writes the nodes of a new guest and introduces it to xenstored. */
+export async function introduceGuest(
+  store: Xenstore,
+  guest: SimGuest,
+  plan: GuestPlan,
+): Promise<void> {
+  const { domid } = guest.domain;
+  const home = domainHome(domid);
+  const readableByGuest: Permission[] = [
+    { domid: DOM0, access: 'n' },
+    { domid, access: 'r' },
+  ];
+  const ownedByGuest: Permission[] = [
+    { domid, access: 'n' },
+    { domid: DOM0, access: 'r' },
+  ];
+  await store.transaction(async (nodes) => {
+    await writeAll(nodes, home, readableByGuest, { name: plan.name, domid });
+    await writeAll(nodes, `${home}/data`, ownedByGuest, {});
+    await writeAll(nodes, `${home}/console`, readableByGuest, {
+      'ring-ref': guest.console.gfn,
+      port: guest.console.channel.port,
+      type: 'xenconsoled',
+      limit: CONSOLE_LIMIT_BYTES,
+      output: 'pty',
+    });
+    await writeAll(nodes, backendPath(domid), readableByGuest, {
+      frontend: frontendPath(domid),
+      'frontend-id': domid,
+      params: plan.disk,
+      'physical-device-path': plan.disk,
+      'hotplug-status': 'connected',
+      mode: 'w',
+      online: 1,
+      state: XenbusStateInitialising,
+    });
+    await writeAll(nodes, frontendPath(domid), ownedByGuest, {
+      backend: backendPath(domid),
+      'backend-id': DOM0,
+      'virtual-device': XVDA,
+      'device-type': 'disk',
+      state: XenbusStateInitialising,
+    });
+  });
+  await store.introduce(domid, guest.xenstore.gfn, guest.xenstore.channel.port);
+}
+
+/** Destroys a guest, of which xenstored learns by itself, and takes its nodes away. */
+export async function destroyGuest(store: Xenstore, guest: SimGuest): Promise<void> {
+  const { domid } = guest.domain;
+  guest.domain.kill();
+  await store.transaction(async (nodes) => {
+    await nodes.remove(`${domainHome(DOM0)}/backend/vbd/${domid}`);
+    await nodes.remove(domainHome(domid));
+  });
+}
