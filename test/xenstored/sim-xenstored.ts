@@ -1,0 +1,121 @@
+/** Our xenstored in domain 0 of a simulated world, its clients, and domains to introduce. */
+import { XS_INTRODUCE } from '../../src/abi/io/xs_wire.ts';
+import { bytePipe } from '../../src/base/byte-pipe.ts';
+import { DOM0, domId } from '../../src/base/ids.ts';
+import { logTo } from '../../src/base/log.ts';
+import type { EventChannel, Pages } from '../../src/hypervisor/contract.ts';
+import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
+import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
+import type { XenstoredOptions } from '../../src/xenstored/options.ts';
+import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+import { RawClient } from './raw-client.ts';
+
+/** Bytes that the memory between a socket's two ends holds. */
+const SOCKET_CAPACITY = 8192;
+
+/** The same, except that closing it does nothing: a guest's ring can be taken up again. */
+function lent<Handle extends Pages | EventChannel>(handle: Handle): Handle {
+  return new Proxy(handle, {
+    get: (target, name) => {
+      if (name === 'close') return () => {};
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+export class SimXenstored {
+  readonly world: SimWorld;
+  readonly xenstored: Xenstored;
+  /** What was logged, as `warn: message`. */
+  readonly log: string[] = [];
+  readonly guests = new Map<number, SimGuest>();
+  /** Dom0's own kernel. */
+  readonly kernel: RawClient;
+  private sockets = 0;
+  private readonly dom0;
+  private readonly rings: RawClient[] = [];
+
+  constructor(options: Partial<XenstoredOptions> = {}, seed = 1) {
+    this.world = new SimWorld({ seed });
+    this.dom0 = this.world.createDomain();
+    const { hypervisor, control, clock } = this.dom0;
+    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
+    const parts = { hypervisor, domainControl: control, clock, log, options };
+    this.xenstored = startXenstored(parts);
+    const { kernel } = this.dom0;
+    const page = kernel.grants.share(DOM0, 1, 'read-write');
+    const channel = kernel.events.allocateUnbound(DOM0);
+    const ours = hypervisor.events.bindInterdomain(DOM0, channel.port);
+    this.xenstored.attachKernelRing(hypervisor.grants.map(DOM0, page.refs), ours);
+    this.kernel = new RawClient(xenstoreRingStream(page, channel, 'client'));
+  }
+
+  socket(): RawClient {
+    const [ours, theirs] = bytePipe(this.world.clock, SOCKET_CAPACITY);
+    this.xenstored.attachSocket(theirs, `socket ${++this.sockets}`);
+    return new RawClient(ours);
+  }
+
+  /** A guest that exists from now on and is not introduced. */
+  build(domid: number): SimGuest {
+    const guest = this.world.buildGuest({ domid: domId(domid) });
+    this.guests.set(domid, guest);
+    return guest;
+  }
+
+  /** The guest's end of its ring. */
+  connectRing(domid: number): RawClient {
+    const { xenstore } = this.guests.get(domid) as SimGuest;
+    const client = new RawClient(
+      xenstoreRingStream(lent(xenstore.page), lent(xenstore.channel), 'client'),
+    );
+    this.rings.push(client);
+    return client;
+  }
+
+  introduceRequest(domid: number): string {
+    const { xenstore } = this.guests.get(domid) as SimGuest;
+    return `${domid}|${xenstore.gfn}|${xenstore.channel.port}|`;
+  }
+
+  /** A guest whose ring is served. */
+  async guest(domid: number): Promise<RawClient> {
+    this.build(domid);
+    const tools = this.socket();
+    tools.send(XS_INTRODUCE, this.introduceRequest(domid));
+    await this.settle();
+    tools.stream.close();
+    const client = this.connectRing(domid);
+    await this.settle();
+    return client;
+  }
+
+  /** Sends a request, lets everybody do what is to do, and returns what came of it. */
+  async ask(client: RawClient, type: number, payload: string, transactionId = 0) {
+    client.send(type, payload, transactionId);
+    await this.settle();
+    return client.take();
+  }
+
+  /** The reply alone. */
+  async reply(client: RawClient, type: number, payload: string, transactionId = 0) {
+    return (await this.ask(client, type, payload, transactionId)).reply;
+  }
+
+  /** Runs until nothing is left to do but to wait. */
+  async settle(): Promise<void> {
+    await this.world.run({ for_ms: 1000 });
+  }
+
+  /** Ends everything; what is still held then is returned. */
+  async finish(): Promise<string[]> {
+    this.xenstored.close();
+    this.kernel.stream.close();
+    for (const ring of this.rings) ring.stream.close();
+    for (const { domain } of this.guests.values()) domain.kill();
+    await this.world.run();
+    this.dom0.kernel.close();
+    return this.world.leftovers();
+  }
+}
