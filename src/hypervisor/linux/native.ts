@@ -96,6 +96,8 @@ export interface Native {
   ) => NativePoller;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
+  /** A new pseudoterminal in raw mode; the caller closes both descriptors. native/pty.cc */
+  openPty(): { master: number; slave: number; path: string };
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
