@@ -43,7 +43,7 @@ export function blkifProtocol(key: string | undefined): BlkifProtocol {
       return x86_32;
     default:
       throw new ProtocolViolation(
-        'read the front end’s protocol',
+        'read protocol of the front end',
         `blkif: protocol is ${XEN_IO_PROTO_ABI_X86_64} or ${XEN_IO_PROTO_ABI_X86_32}`,
         JSON.stringify(key.slice(0, 32)),
       );

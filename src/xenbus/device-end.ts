@@ -12,6 +12,9 @@ import type { Xenstore, XenstoreWatch } from '../xenstore/xenstore.ts';
 import { parseXenbusState, xenbusStateName } from './state.ts';
 import { Stepper } from './stepper.ts';
 
+/** Characters of an error that are reported in xenstore. */
+const ERROR_TEXT_MAX = 1000;
+
 export interface DeviceEndParts {
   readonly xenstore: Xenstore;
   readonly log: Log;
@@ -189,12 +192,14 @@ export abstract class DeviceEnd implements DeviceKeys {
     this.log.error('device failed', { error: errorMessage(failure.error) });
     await this.detach();
     if ((await this.ownState()) === undefined) return;
-    await this.xenstore.write(
-      `${this.errorPath()}/error`,
-      `${errorCode(failure.error) ?? 'EIO'} ${errorMessage(failure.error)}`,
-    );
-    this.reportedError = true;
+    await this.writeErrorNode(failure.error);
     await this.switchState(XenbusStateClosing);
+  }
+
+  private async writeErrorNode(error: unknown): Promise<void> {
+    const text = `${errorCode(error) ?? 'EIO'} ${errorMessage(error)}`;
+    await this.xenstore.write(`${this.errorPath()}/error`, toNodeText(text));
+    this.reportedError = true;
   }
 
   /** Where an end reports its errors: `error/` and its own path, both below its domain's home. */
@@ -215,4 +220,9 @@ export abstract class DeviceEnd implements DeviceKeys {
       }
     });
   }
+}
+
+/** An error may quote a file's name or a peer's words; a node takes so many bytes and no more. */
+function toNodeText(text: string): string {
+  return text.slice(0, ERROR_TEXT_MAX).replace(/[^ -~]/g, '?');
 }

@@ -6,7 +6,7 @@ import { SimHost } from '../xenbus/sim-host.ts';
 
 test('a disk is read and written through the ring', async () => {
   const host = new SimHost();
-  const process = host.process();
+  const process = host.startProcess();
   const disk = new MemoryDisk(1 << 20);
   const back = await host.finish(
     startBlkback({ ...process, log: host.logger, options: {}, openDisk: async () => disk }),

@@ -76,15 +76,16 @@ export class SimHost {
     return this.world.run({ for_ms });
   }
 
-  process(): HostProcess {
-    const { hypervisor, clock, kill } = this.dom0.startProcess();
+  startProcess(): HostProcess {
+    const started = this.dom0.startProcess();
+    const { hypervisor, clock } = started;
     const xenstore = this.connect(clock, 'process');
     const process: HostProcess = {
       hypervisor,
       clock,
       xenstore,
       kill: () => {
-        kill();
+        started.kill();
         xenstore.close();
       },
     };
@@ -156,21 +157,27 @@ export class SimHost {
     );
   }
 
-  /** `xl destroy`: the domain dies, its device is removed by force. */
+  /** What libxl does first to remove a device by force: the front end is not asked. */
+  async forceClose(device: HostDevice): Promise<void> {
+    await this.finish(
+      this.tools.transaction(async (nodes) => {
+        await removeWithEmptyParents(nodes, device.front);
+        if ((await nodes.readIfPresent(`${device.back}/state`)) === undefined) return;
+        await nodes.write(`${device.back}/online`, '0');
+        await nodes.write(`${device.back}/state`, '5');
+      }),
+    );
+    await this.settle();
+  }
+
+  /** `xl destroy`: the devices are removed by force, and the domain ends. */
   async destroy(guest: HostGuest, devices: readonly HostDevice[]): Promise<void> {
     guest.xenstore.close();
-    guest.boot.domain.kill();
     for (const device of devices) {
-      if (await this.exists(device.front)) await this.finish(this.tools.remove(device.front));
-      if (await this.exists(device.back)) await this.askToClose(device);
-      await this.settle();
-      if (await this.exists(device.back)) {
-        await this.finish(
-          this.tools.transaction((nodes) => removeWithEmptyParents(nodes, device.back)),
-        );
-      }
+      await this.forceClose(device);
+      await this.removeDirectories(device);
     }
-    await this.finish(this.tools.remove(`/local/domain/${guest.domid}`));
+    guest.boot.domain.kill();
     await this.settle();
   }
 

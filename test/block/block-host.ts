@@ -1,0 +1,78 @@
+/** A simulated host with our block back end in domain 0, and disks in memory by their paths. */
+
+import { XenError } from '../../src/base/errors.ts';
+import type { DiskRequest } from '../../src/block/back.ts';
+import type { BlockDevice } from '../../src/block/block-device.ts';
+import { BlockFront } from '../../src/block/front.ts';
+import { MemoryDisk } from '../../src/block/memory-disk.ts';
+import type { FaultPlan } from '../../src/hypervisor/sim/world.ts';
+import { type Blkback, startBlkback } from '../../stubdoms/blkback/service.ts';
+import { type HostDevice, type HostGuest, type HostProcess, SimHost } from '../xenbus/sim-host.ts';
+
+export const XVDA = 51712;
+
+export class BlockHost extends SimHost {
+  /** The disks that there are, by path. */
+  readonly disks = new Map<string, BlockDevice>();
+  readonly opened: DiskRequest[] = [];
+  process!: HostProcess;
+  blkback!: Blkback;
+
+  static async start(seed = 1, faults: Partial<FaultPlan> = {}): Promise<BlockHost> {
+    const host = new BlockHost(seed, faults);
+    await host.startBack();
+    return host;
+  }
+
+  /** Starts the back end in a new process. */
+  async startBack(): Promise<void> {
+    this.process = this.startProcess();
+    const { hypervisor, xenstore, clock } = this.process;
+    this.blkback = await this.finish(
+      startBlkback({
+        hypervisor,
+        xenstore,
+        clock,
+        log: this.logger,
+        options: {},
+        openDisk: async (request) => {
+          this.opened.push(request);
+          const disk = this.disks.get(request.path);
+          if (disk === undefined) throw new XenError('ENOENT', `open disk ${request.path}`);
+          return disk;
+        },
+      }),
+    );
+  }
+
+  /** A disk of 1 MiB for a guest, up to the back end's InitWait. */
+  async attachDisk(
+    guest: HostGuest,
+    disk: BlockDevice = new MemoryDisk(1 << 20),
+    devid = XVDA,
+    keys: Record<string, string> = {},
+  ): Promise<HostDevice> {
+    const path = `/disks/${guest.domid}-${devid}`;
+    this.disks.set(path, disk);
+    const device = await this.attach(guest, 'vbd', devid, { params: path, mode: 'w', ...keys });
+    await this.settle();
+    return device;
+  }
+
+  front(guest: HostGuest, devid = XVDA): Promise<BlockFront> {
+    return this.finish(
+      BlockFront.connect({
+        hypervisor: guest.hypervisor,
+        xenstore: guest.xenstore,
+        log: this.logger,
+        devid,
+      }),
+    );
+  }
+
+  /** Ends the back end and everything else; what is still held then is returned. */
+  async endAll(): Promise<string[]> {
+    await this.finish(this.blkback.close());
+    return this.end();
+  }
+}
