@@ -1,5 +1,6 @@
 /** A simulated host with our block back end in domain 0, and disks in memory by their paths. */
 
+import type { Clock } from '../../src/base/clock.ts';
 import { XenError } from '../../src/base/errors.ts';
 import type { DiskRequest } from '../../src/block/back.ts';
 import type { BlockDevice } from '../../src/block/block-device.ts';
@@ -12,8 +13,8 @@ import { type HostDevice, type HostGuest, type HostProcess, SimHost } from '../x
 export const XVDA = 51712;
 
 export class BlockHost extends SimHost {
-  /** The disks that there are, by path. */
-  readonly disks = new Map<string, BlockDevice>();
+  /** How to open the disks that there are, by path; they live in the process that has the clock. */
+  readonly disks = new Map<string, (clock: Clock) => BlockDevice>();
   readonly opened: DiskRequest[] = [];
   process!: HostProcess;
   blkback!: Blkback;
@@ -37,9 +38,9 @@ export class BlockHost extends SimHost {
         options: {},
         openDisk: async (request) => {
           this.opened.push(request);
-          const disk = this.disks.get(request.path);
-          if (disk === undefined) throw new XenError('ENOENT', `open disk ${request.path}`);
-          return disk;
+          const open = this.disks.get(request.path);
+          if (open === undefined) throw new XenError('ENOENT', `open disk ${request.path}`);
+          return open(clock);
         },
       }),
     );
@@ -48,12 +49,12 @@ export class BlockHost extends SimHost {
   /** A disk of 1 MiB for a guest, up to the back end's InitWait. */
   async attachDisk(
     guest: HostGuest,
-    disk: BlockDevice = new MemoryDisk(1 << 20),
+    disk: BlockDevice | ((clock: Clock) => BlockDevice) = new MemoryDisk(1 << 20),
     devid = XVDA,
     keys: Record<string, string> = {},
   ): Promise<HostDevice> {
     const path = `/disks/${guest.domid}-${devid}`;
-    this.disks.set(path, disk);
+    this.disks.set(path, typeof disk === 'function' ? disk : () => disk);
     const device = await this.attach(guest, 'vbd', devid, { params: path, mode: 'w', ...keys });
     await this.settle();
     return device;
