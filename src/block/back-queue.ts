@@ -105,7 +105,8 @@ export class BackQueue {
   private signalled(): void {
     const before = this.count;
     this.takeRequests();
-    this.emptySignals = this.count === before ? this.emptySignals + 1 : 0;
+    const empty = this.count === before && this.hasRoom;
+    this.emptySignals = empty ? this.emptySignals + 1 : 0;
     if (this.emptySignals < EMPTY_SIGNALS_MAX || this.stopped) return;
     this.emptySignals = 0;
     const { channel, clock } = this.parts;

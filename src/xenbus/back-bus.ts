@@ -8,6 +8,7 @@ import type { Log } from '../base/log.ts';
 import { childPath, domainHome, isAtOrBelow } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreWatch } from '../xenstore/xenstore.ts';
 import { BackDevice, type BackDriver } from './back-device.ts';
+import { closeWatch } from './device-end.ts';
 import { Stepper } from './stepper.ts';
 
 export interface BackBusParts {
@@ -50,7 +51,7 @@ export class BackBus {
 
   /** Lets go of every device; their front ends wait for the next process of this back end. */
   async close(): Promise<void> {
-    await this.watch?.close();
+    await closeWatch(this.watch, this.parts.log);
     await this.scanner.stop();
     await Promise.all([...this.devices.values()].map((device) => device.close()));
     this.devices.clear();

@@ -38,8 +38,6 @@ export interface DeviceKeys {
   readPeer(key: string): Promise<string | undefined>;
   /** Writes keys of this end's directory. Rejects with ENOENT when the directory has vanished. */
   write(keys: Readonly<Record<string, string>>): Promise<void>;
-  /** Removes keys of this end's directory that are there. */
-  remove(keys: readonly string[]): Promise<void>;
   /** The device cannot go on: this end lets go of it and says so in xenstore. */
   fail(error: unknown): void;
 }
@@ -112,14 +110,6 @@ export abstract class DeviceEnd implements DeviceKeys {
     });
   }
 
-  async remove(keys: readonly string[]): Promise<void> {
-    for (const key of keys) {
-      if ((await this.read(key)) !== undefined) {
-        await this.xenstore.remove(childPath(this.path, key));
-      }
-    }
-  }
-
   protected async watch(path: string): Promise<void> {
     this.watches.push(await this.xenstore.watch(path, () => this.wake()));
   }
@@ -148,20 +138,20 @@ export abstract class DeviceEnd implements DeviceKeys {
   /** Stops following the device. What is shared with the peer is let go first. */
   protected async end(): Promise<void> {
     await this.stepper.stop();
-    await this.closeWatches();
     await this.detach();
+    await this.closeWatches();
   }
 
   /** As `end`, from within a step: this step is the last. */
   protected async endFromStep(): Promise<void> {
     void this.stepper.stop();
-    await this.closeWatches();
     await this.detach();
+    await this.closeWatches();
     await this.removeErrorNode();
   }
 
   private async closeWatches(): Promise<void> {
-    for (const watch of this.watches.splice(0)) await watch.close();
+    for (const watch of this.watches.splice(0)) await closeWatch(watch, this.log);
   }
 
   private async guardedStep(): Promise<void> {
@@ -219,6 +209,15 @@ export abstract class DeviceEnd implements DeviceKeys {
         await nodes.remove(path);
       }
     });
+  }
+}
+
+/** A connection to xenstored that has ended took its watches along: no reason not to go on. */
+export async function closeWatch(watch: XenstoreWatch | undefined, log: Log): Promise<void> {
+  try {
+    await watch?.close();
+  } catch (error) {
+    log.debug('watch not closed', { error: errorMessage(error) });
   }
 }
 

@@ -3,7 +3,7 @@ import { XenError } from '../../src/base/errors.ts';
 import { BackBus } from '../../src/xenbus/back-bus.ts';
 import type { BackConnection } from '../../src/xenbus/back-device.ts';
 import type { DeviceKeys } from '../../src/xenbus/device-end.ts';
-import { type HostDevice, type HostGuest, SimHost } from './sim-host.ts';
+import { type HostDevice, type HostGuest, type HostProcess, SimHost } from './sim-host.ts';
 
 /** What the driver was asked to do, as `announce 1/0`. */
 let calls: string[];
@@ -12,6 +12,7 @@ let onConnect: Map<string, (keys: DeviceKeys) => Promise<BackConnection | undefi
 let host: SimHost;
 let guest: HostGuest;
 let bus: BackBus;
+let process: HostProcess;
 
 const nameOf = (path: string) => path.split('/').slice(-2).join('/');
 
@@ -19,7 +20,8 @@ beforeEach(async () => {
   calls = [];
   onConnect = new Map();
   host = new SimHost();
-  const { hypervisor, xenstore } = host.startProcess();
+  process = host.startProcess();
+  const { hypervisor, xenstore } = process;
   const connection = (name: string) => ({
     close: async () => {
       calls.push(`close ${name}`);
@@ -228,4 +230,12 @@ test('close lets go of the devices and leaves their states', async () => {
   await host.finish(bus.close());
   expect(calls.at(-1)).toBe('close 1/0');
   expect(await backState(device)).toBe('4');
+});
+
+test('close lets go of the devices also when xenstored is gone', async () => {
+  const device = await attach(0);
+  await setFront(device, '4');
+  process.xenstore.close();
+  await host.finish(bus.close());
+  expect(calls.at(-1)).toBe('close 1/0');
 });
