@@ -182,6 +182,26 @@ describe('without unmap', () => {
     expect(runScript(file, program)).toEqual({ said: ['started', 'ended'], status: 'ok' });
   });
 
+  test('an error of the callback is an uncaught exception and polling goes on', () => {
+    const program = `
+      require('node:child_process').execFileSync('/usr/bin/mkfifo', [path + '.fifo']);
+      const fd = fs.openSync(path + '.fifo', fs.constants.O_RDWR);
+      fs.writeSync(fd, 'xy');
+      let poller;
+      process.on('uncaughtException', (error) => {
+        say(error.message);
+        if (error.message === 'y') poller.close();
+      });
+      poller = new native.Poller(fd, () => {
+        const byte = Buffer.alloc(1);
+        fs.readSync(fd, byte);
+        throw new Error(byte.toString());
+      });
+      poller.start(native.READABLE);
+      fs.unlinkSync(path + '.fifo');`;
+    expect(runScript(file, program)).toEqual({ said: ['x', 'y'], status: 'ok' });
+  });
+
   test('a poller at work is not collected, one that is stopped is', () => {
     const program = `
       require('node:child_process').execFileSync('mkfifo', [path + '.fifo']);
