@@ -1,5 +1,5 @@
 /** Our xenstored in domain 0 of a simulated world, its clients, and domains to introduce. */
-import { XS_INTRODUCE } from '../../src/abi/io/xs_wire.ts';
+import { XS_INTRODUCE, XS_SET_PERMS } from '../../src/abi/io/xs_wire.ts';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
 import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
@@ -88,6 +88,17 @@ export class SimXenstored {
     tools.stream.close();
     const client = this.connectRing(domid);
     await this.settle();
+    return client;
+  }
+
+  /** As `guest`, with a home of its own at `/local/domain/<domid>`. */
+  async guestWithHome(domid: number): Promise<RawClient> {
+    const client = await this.guest(domid);
+    const tools = this.socket();
+    tools.write(`/local/domain/${domid}`, '');
+    tools.send(XS_SET_PERMS, `/local/domain/${domid}|n${domid}|`);
+    await this.settle();
+    tools.stream.close();
     return client;
   }
 
