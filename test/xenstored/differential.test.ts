@@ -308,10 +308,12 @@ const KINDS = {
   directory: ({ path }) => [XS_DIRECTORY, `${path}|`],
   directoryPart: ({ path, value }) => [XS_DIRECTORY_PART, `${path}|${value.length % 9}|`],
   getPermissions: ({ path }) => [XS_GET_PERMS, `${path}|`],
-  // A refusal about an `@` path is left out: C's answers it, too, with whatever errno was last.
   setPermissions: ({ path, permissions, client }) => {
+    // A refusal about an `@` path C's answers, too, with whatever errno was last.
     const refused = path === '@other' || (path.startsWith('@') && /^\d/.test(client));
-    return [XS_SET_PERMS, `${refused ? '/a' : path}|${permissions}`];
+    // And it removes the root when the root's owner dies.
+    const risky = path === '/' && !/^.0/.test(permissions);
+    return [XS_SET_PERMS, `${refused || risky ? '/a' : path}|${permissions}`];
   },
   watch: ({ path, domid }) => [XS_WATCH, `${path}|token${domid}|`],
   unwatch: ({ path, domid }) => [XS_UNWATCH, `${path}|token${domid}|`],

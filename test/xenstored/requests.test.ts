@@ -1,0 +1,419 @@
+/** What is answered to what: tables of (client, request, reply), played in order. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  XS_CONTROL,
+  XS_DIRECTORY,
+  XS_DIRECTORY_PART,
+  XS_ERROR,
+  XS_GET_DOMAIN_PATH,
+  XS_GET_PERMS,
+  XS_INTRODUCE,
+  XS_IS_DOMAIN_INTRODUCED,
+  XS_MKDIR,
+  XS_READ,
+  XS_RELEASE,
+  XS_RESET_WATCHES,
+  XS_RESUME,
+  XS_RM,
+  XS_SET_PERMS,
+  XS_SET_TARGET,
+  XS_TRANSACTION_END,
+  XS_TRANSACTION_START,
+  XS_UNWATCH,
+  XS_WATCH,
+  XS_WATCH_EVENT,
+  XS_WRITE,
+} from '../../src/abi/io/xs_wire.ts';
+import type { RawClient } from './raw-client.ts';
+import { SimXenstored } from './sim-xenstored.ts';
+
+let sim: SimXenstored;
+let clients: Record<'tools' | 'guest' | 'other' | 'kernel', RawClient>;
+
+beforeEach(async () => {
+  sim = new SimXenstored();
+  clients = {
+    tools: sim.socket(),
+    guest: await sim.guestWithHome(1),
+    other: await sim.guestWithHome(2),
+    kernel: sim.kernel,
+  };
+});
+
+afterEach(async () => {
+  expect(sim.xenstored.check()).toBe(0);
+  expect(await sim.finish()).toEqual([]);
+});
+
+type Row = readonly [
+  client: keyof typeof clients,
+  type: number,
+  payload: string,
+  reply: string,
+  transaction?: number,
+];
+
+async function play(rows: readonly Row[]): Promise<void> {
+  for (const [name, type, payload, reply, transaction] of rows) {
+    const heard = await sim.reply(clients[name], type, payload, transaction ?? 0);
+    expect(`${name} ${type} ${payload}: ${heard}`).toBe(`${name} ${type} ${payload}: ${reply}`);
+  }
+}
+
+describe('nodes', () => {
+  test('are there from the start: /tool/xenstored', () =>
+    play([
+      ['tools', XS_DIRECTORY, '/tool|', 'xenstored|'],
+      ['tools', XS_READ, '/tool/xenstored|', ''],
+      ['tools', XS_GET_PERMS, '/|', 'n0|'],
+    ]));
+
+  test('hold any bytes', () =>
+    play([
+      ['tools', XS_WRITE, '/a/b/c|one|two|', 'OK|'],
+      ['tools', XS_READ, '/a/b/c|', 'one|two|'],
+      ['tools', XS_READ, '/a/b|', ''],
+      ['tools', XS_WRITE, '/a/b/c|', 'OK|'],
+      ['tools', XS_READ, '/a/b/c|', ''],
+    ]));
+
+  test('are listed in order of their creation', () =>
+    play([
+      ['tools', XS_MKDIR, '/z|', 'OK|'],
+      ['tools', XS_MKDIR, '/a|', 'OK|'],
+      ['tools', XS_RM, '/z|', 'OK|'],
+      ['tools', XS_MKDIR, '/z|', 'OK|'],
+      ['tools', XS_DIRECTORY, '/|', 'tool|local|a|z|'],
+    ]));
+
+  test('that are not there', () =>
+    play([
+      ['tools', XS_READ, '/x|', '!ENOENT'],
+      ['tools', XS_DIRECTORY, '/x|', '!ENOENT'],
+      ['tools', XS_RM, '/x|', 'OK|'],
+      ['tools', XS_RM, '/x/y|', '!ENOENT'],
+      ['tools', XS_GET_PERMS, '/x|', '!ENOENT'],
+      ['tools', XS_SET_PERMS, '/x|n0|', '!ENOENT'],
+    ]));
+
+  test('are listed in parts with the generation first', async () => {
+    await play([['tools', XS_WRITE, '/d/abc|', 'OK|']]);
+    const whole = await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|');
+    expect(whole).toMatch(/^\d+\|abc\|\|$/);
+    expect(await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|')).toBe(whole);
+    expect(await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|4|')).toMatch(/^\d+\|\|$/);
+    await play([
+      ['tools', XS_MKDIR, '/d/x|', 'OK|'],
+      ['tools', XS_DIRECTORY_PART, '/d|', '!EINVAL'],
+    ]);
+    const later = await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|');
+    expect(Number.parseInt(later ?? '', 10)).toBeGreaterThan(Number.parseInt(whole ?? '', 10));
+  });
+
+  test('named against the grammar', () =>
+    play(
+      ['', '/a/', '//', '/a//b', '/a b', '/a\u00e4', '@x', '/a*'].flatMap((path): Row[] => [
+        ['tools', XS_READ, `${path}|`, '!EINVAL'],
+        ['guest', XS_WRITE, `${path}|v`, '!EINVAL'],
+      ]),
+    ));
+
+  test('in requests without the NUL that ends a path', () =>
+    play([
+      ['tools', XS_READ, '/', '!EINVAL'],
+      ['tools', XS_READ, '', '!EINVAL'],
+      ['tools', XS_READ, '/|x|', '!EINVAL'],
+      ['tools', XS_WRITE, '/a', '!EINVAL'],
+      ['tools', XS_SET_PERMS, '/|', '!EINVAL'],
+    ]));
+});
+
+describe('permissions', () => {
+  test('are inherited, and what a guest creates is its own', () =>
+    play([
+      ['tools', XS_MKDIR, '/open|', 'OK|'],
+      ['tools', XS_SET_PERMS, '/open|b0|r2|', 'OK|'],
+      ['guest', XS_WRITE, '/open/mine/deep|v', 'OK|'],
+      ['guest', XS_GET_PERMS, '/open/mine|', 'b1|r2|'],
+      ['tools', XS_WRITE, '/open/mine/ours|v', 'OK|'],
+      ['guest', XS_GET_PERMS, '/open/mine/ours|', 'b1|r2|'],
+      ['other', XS_READ, '/open/mine/deep|', 'v'],
+      ['other', XS_WRITE, '/open/mine/deep|w', '!EACCES'],
+    ]));
+
+  test('hide what is below a hidden place', () =>
+    play([
+      ['tools', XS_WRITE, '/hidden/x|', 'OK|'],
+      ['guest', XS_READ, '/hidden/x|', '!EACCES'],
+      ['guest', XS_READ, '/hidden/y|', '!EACCES'],
+      ['guest', XS_RM, '/hidden/y|', '!EACCES'],
+      ['guest', XS_READ, 'y|', '!ENOENT'],
+      ['tools', XS_SET_PERMS, '/hidden/x|r0|', 'OK|'],
+      ['guest', XS_READ, '/hidden/x|', ''],
+      ['guest', XS_READ, '/hidden/x/y|', '!ENOENT'],
+    ]));
+
+  test('are refused: too many, of nobody, and for an @ path that is not', () =>
+    play([
+      ['guest', XS_SET_PERMS, '/local/domain/1|n1|r2|r2|r2|r2|', 'OK|'],
+      ['guest', XS_SET_PERMS, '/local/domain/1|n1|r2|r2|r2|r2|r2|', '!ENOSPC'],
+      ['tools', XS_SET_PERMS, '/local/domain/1|n1|r2|r2|r2|r2|r2|', 'OK|'],
+      ['tools', XS_SET_PERMS, '/local/domain/1|n9|', '!ENOENT'],
+      ['tools', XS_SET_PERMS, '/local/domain/1|x1|', '!EINVAL'],
+      ['tools', XS_SET_PERMS, '@other|n0|', '!EINVAL'],
+      ['guest', XS_SET_PERMS, '@releaseDomain|n1|', '!EACCES'],
+      ['kernel', XS_SET_PERMS, '@releaseDomain|n0|r1|', 'OK|'],
+    ]));
+
+  test('of a target are lent', () =>
+    play([
+      ['guest', XS_WRITE, 'x|v', 'OK|'],
+      ['other', XS_READ, '/local/domain/1/x|', '!EACCES'],
+      ['tools', XS_SET_TARGET, '2|1|', 'OK|'],
+      ['other', XS_READ, '/local/domain/1/x|', 'v'],
+      ['other', XS_WRITE, '/local/domain/1/y|', 'OK|'],
+      ['other', XS_GET_PERMS, '/local/domain/1/y|', 'n2|'],
+    ]));
+});
+
+describe('transactions', () => {
+  test('are numbered from 1, keep their changes to themselves and commit them', () =>
+    play([
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_WRITE, '/t/a|v', 'OK|', 1],
+      ['tools', XS_READ, '/t/a|', 'v', 1],
+      ['tools', XS_DIRECTORY, '/|', 'tool|local|t|', 1],
+      ['kernel', XS_READ, '/t/a|', '!ENOENT'],
+      ['tools', XS_TRANSACTION_END, 'T|', 'OK|', 1],
+      ['kernel', XS_READ, '/t/a|', 'v'],
+      ['tools', XS_READ, '/t/a|', '!ENOENT', 1],
+      ['tools', XS_TRANSACTION_START, '|', '2|'],
+      ['tools', XS_RM, '/t|', 'OK|', 2],
+      ['tools', XS_TRANSACTION_END, 'F|', 'OK|', 2],
+      ['tools', XS_READ, '/t/a|', 'v'],
+    ]));
+
+  test('get EAGAIN when what they have seen has changed, and see what they have seen', () =>
+    play([
+      ['tools', XS_WRITE, '/a|1', 'OK|'],
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_READ, '/a|', '1', 1],
+      ['kernel', XS_WRITE, '/a|2', 'OK|'],
+      ['tools', XS_READ, '/a|', '1', 1],
+      ['tools', XS_WRITE, '/b|', 'OK|', 1],
+      ['tools', XS_TRANSACTION_END, 'T|', '!EAGAIN', 1],
+      ['tools', XS_READ, '/b|', '!ENOENT'],
+    ]));
+
+  test('do not mind changes that they have not seen', () =>
+    play([
+      ['tools', XS_MKDIR, '/x|', 'OK|'],
+      ['tools', XS_MKDIR, '/y|', 'OK|'],
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_WRITE, '/x/a|1', 'OK|', 1],
+      ['kernel', XS_WRITE, '/y/b|2', 'OK|'],
+      ['tools', XS_READ, '/y/b|', '2', 1],
+      ['tools', XS_TRANSACTION_END, 'T|', 'OK|', 1],
+      ['tools', XS_READ, '/x/a|', '1'],
+    ]));
+
+  test('remove and create the same node', () =>
+    play([
+      ['tools', XS_WRITE, '/a/b|1', 'OK|'],
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_RM, '/a|', 'OK|', 1],
+      ['tools', XS_READ, '/a/b|', '!ENOENT', 1],
+      ['tools', XS_WRITE, '/a/c|2', 'OK|', 1],
+      ['tools', XS_DIRECTORY, '/a|', 'c|', 1],
+      ['tools', XS_TRANSACTION_END, 'T|', 'OK|', 1],
+      ['tools', XS_DIRECTORY, '/a|', 'c|'],
+      ['tools', XS_READ, '/a/b|', '!ENOENT'],
+    ]));
+
+  test('fail whole when a domain that owns one of their nodes is gone', async () => {
+    await play([
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_MKDIR, '/for2|', 'OK|', 1],
+      ['tools', XS_SET_PERMS, '/for2|n2|', 'OK|', 1],
+    ]);
+    sim.guests.get(2)?.domain.kill();
+    await sim.settle();
+    await play([
+      ['tools', XS_TRANSACTION_END, 'T|', '!ENOMEM', 1],
+      ['tools', XS_READ, '/for2|', '!ENOENT'],
+    ]);
+  });
+
+  test('are refused: within another, without a number, with a word that is not', () =>
+    play([
+      ['tools', XS_TRANSACTION_START, '|', '1|'],
+      ['tools', XS_TRANSACTION_START, '|', '!EBUSY', 1],
+      ['tools', XS_TRANSACTION_END, 'X|', '!EINVAL', 1],
+      ['tools', XS_TRANSACTION_END, 'T|', '!ENOENT'],
+      ['tools', XS_TRANSACTION_END, 'T|', '!ENOENT', 7],
+      ['kernel', XS_READ, '/|', '!ENOENT', 1],
+      ['tools', XS_GET_DOMAIN_PATH, '1|', '!ENOENT', 9],
+      ['tools', XS_WATCH, '/|t|', 'OK|', 9],
+    ]));
+});
+
+describe('requests about domains', () => {
+  test('are for privileged clients', () =>
+    play([
+      ...[XS_CONTROL, XS_INTRODUCE, XS_RELEASE, XS_RESUME, XS_SET_TARGET].map(
+        (type): Row => ['guest', type, '1|2|3|', '!EACCES'],
+      ),
+      ['guest', XS_IS_DOMAIN_INTRODUCED, '1|', '!EACCES'],
+      ['guest', XS_GET_DOMAIN_PATH, '1|', '/local/domain/1|'],
+    ]));
+
+  test('name real domains', () =>
+    play([
+      ['tools', XS_IS_DOMAIN_INTRODUCED, '1|', 'T|'],
+      ['tools', XS_IS_DOMAIN_INTRODUCED, '3|', 'F|'],
+      ['tools', XS_IS_DOMAIN_INTRODUCED, `${0x7ff0}|`, 'T|'],
+      ['tools', XS_GET_DOMAIN_PATH, '007|', '/local/domain/7|'],
+      ['tools', XS_RELEASE, '0|', '!EINVAL'],
+      ['tools', XS_RELEASE, '3|', '!ENOENT'],
+      ['tools', XS_RESUME, '0|', '!EINVAL'],
+      ['tools', XS_RESUME, '3|', '!ENOENT'],
+      ['tools', XS_SET_TARGET, '1|3|', '!ENOENT'],
+      ['tools', XS_INTRODUCE, '3|1|', '!EINVAL'],
+      ['tools', XS_INTRODUCE, '3|1|0|', '!EINVAL'],
+      ['tools', XS_INTRODUCE, '3|1|1|', '!EINVAL'],
+      ['tools', XS_INTRODUCE, '99999|1|1|', '!EINVAL'],
+    ]));
+});
+
+test('a type that is no request is answered with ENOSYS', () =>
+  play(
+    [XS_WATCH_EVENT, XS_ERROR, 20, 23, 4711].map((type): Row => ['guest', type, 'x', '!ENOSYS']),
+  ));
+
+describe('control', () => {
+  test('shows and sets quotas', () =>
+    play([
+      ['tools', XS_CONTROL, 'quota|set|nodes|3|', 'OK|'],
+      ['guest', XS_MKDIR, 'a/b|', 'OK|'],
+      ['guest', XS_MKDIR, 'c|', '!ENOSPC'],
+      ['tools', XS_CONTROL, 'quota|set|nodes|0|', '!EINVAL'],
+      ['tools', XS_CONTROL, 'quota|set|nothing|1|', '!EINVAL'],
+      ['tools', XS_CONTROL, 'quota|9|', '!ENOENT'],
+      ['tools', XS_CONTROL, 'quota-soft|set|memory|5|', 'OK|'],
+      [
+        'tools',
+        XS_CONTROL,
+        'quota-soft|',
+        'Quota settings:\nmemory           :        5 Total Xenstore memory per domain (warning level)\n|',
+      ],
+    ]));
+
+  test('refuses what it does not know', () =>
+    play([
+      ['tools', XS_CONTROL, 'unknown|', '!EINVAL'],
+      ['tools', XS_CONTROL, '__proto__|', '!EINVAL'],
+      ['tools', XS_CONTROL, '', '!EINVAL'],
+      ['tools', XS_CONTROL, 'check|x|', '!EINVAL'],
+      ['tools', XS_CONTROL, 'log|maybe|', '!EINVAL'],
+      ['tools', XS_CONTROL, 'memreport|', '!EINVAL'],
+      ['tools', XS_CONTROL, 'live-update|-s|', 'Live update is not supported.|'],
+    ]));
+
+  test('checks the store, and prints', async () => {
+    await play([
+      ['tools', XS_CONTROL, 'check|', 'OK|'],
+      ['tools', XS_CONTROL, 'print|hello|', 'OK|'],
+    ]);
+    expect(sim.log).toContain('info: checked the store');
+    expect(sim.log).toContain('info: control: hello');
+  });
+});
+
+describe('watches', () => {
+  const ask = (name: keyof typeof clients, type: number, payload: string) =>
+    sim.ask(clients[name], type, payload);
+
+  test('fire once when they are set, after the reply', async () => {
+    clients.tools.send(XS_WATCH, '/not/there|t|');
+    await sim.settle();
+    expect(clients.tools.received.map(({ type }) => type)).toEqual([XS_WATCH, XS_WATCH_EVENT]);
+    expect(clients.tools.take().events).toEqual(['/not/there|t|']);
+  });
+
+  test('are told the path as they were set: relative, or not', async () => {
+    expect((await ask('guest', XS_WATCH, 'x|r|')).events).toEqual(['x|r|']);
+    await ask('guest', XS_WATCH, '/local/domain/1/x|a|');
+    expect((await ask('guest', XS_WRITE, 'x/y|')).events).toEqual([
+      'x/y|r|',
+      '/local/domain/1/x/y|a|',
+    ]);
+    expect((await ask('tools', XS_WATCH, 'x|s|')).events).toEqual(['x|s|']);
+    expect((await ask('tools', XS_WRITE, '/local/domain/0/x|')).events).toEqual(['x|s|']);
+  });
+
+  test('below what is removed are told their own path, deepest first', async () => {
+    await ask('tools', XS_WRITE, '/a/b/c|');
+    for (const path of ['/a', '/a/b', '/a/b/c', '/a/x']) await ask('tools', XS_WATCH, `${path}|t|`);
+    expect((await ask('tools', XS_RM, '/a|')).events).toEqual(['/a/b/c|t|', '/a/b|t|', '/a|t|']);
+  });
+
+  test('fire once after a commit, not before, not after an abort', async () => {
+    await ask('kernel', XS_WATCH, '/a|t|');
+    for (const [verdict, events] of [
+      ['F', []],
+      ['T', ['/a|t|', '/a/b|t|']],
+    ] as const) {
+      const number = Number.parseInt(
+        (await ask('tools', XS_TRANSACTION_START, '|')).reply ?? '',
+        10,
+      );
+      for (const value of ['1', '2']) {
+        await sim.ask(clients.tools, XS_WRITE, `/a|${value}`, number);
+        await sim.ask(clients.tools, XS_WRITE, `/a/b|${value}`, number);
+      }
+      expect(clients.kernel.take().events).toEqual([]);
+      await sim.ask(clients.tools, XS_TRANSACTION_END, `${verdict}|`, number);
+      expect(clients.kernel.take().events).toEqual(events);
+    }
+  });
+
+  test('are told of a change of permissions that hides the node from them', async () => {
+    await ask('tools', XS_WRITE, '/x|');
+    await ask('tools', XS_SET_PERMS, '/x|r0|');
+    await ask('guest', XS_WATCH, '/x|t|');
+    await ask('tools', XS_SET_PERMS, '/x|n0|');
+    expect(clients.guest.take().events).toEqual(['/x|t|']);
+    await ask('tools', XS_WRITE, '/x|secret');
+    expect(clients.guest.take().events).toEqual([]);
+  });
+
+  test('are refused: twice the same, of a bad path, too many', async () => {
+    const errors = async (payload: string, type = XS_WATCH) =>
+      (await ask('guest', type, payload)).reply;
+    expect(await errors('x|t|')).toBe('OK|');
+    expect(await errors('/local/domain/1/x|t|')).toBe('!EEXIST');
+    expect(await errors('x|u|')).toBe('OK|');
+    expect(await errors('x/|t|')).toBe('!EINVAL');
+    expect(await errors('x|')).toBe('!EINVAL');
+    expect(await errors('x|t|1|')).toBe('!EINVAL');
+    expect(await errors('x|none|', XS_UNWATCH)).toBe('!ENOENT');
+    expect(await errors('/local/domain/1/x|t|', XS_UNWATCH)).toBe('OK|');
+    for (let i = 2; i <= 129; i++) expect(await errors(`y|${i}|`)).toBe('OK|');
+    expect(await errors('z|t|')).toBe('!E2BIG');
+    expect(sim.log).toContain('warn: domain 1 was denied: a watch');
+    expect(await errors('|', XS_RESET_WATCHES)).toBe('OK|');
+    expect(await errors('z|t|')).toBe('OK|');
+  });
+
+  test('for a happening are for those who may', async () => {
+    await ask('guest', XS_WATCH, '@introduceDomain|g|');
+    await ask('other', XS_WATCH, '@introduceDomain|o|');
+    await ask('tools', XS_SET_PERMS, '@introduceDomain|n0|r2|');
+    await ask('kernel', XS_WATCH, '@introduceDomain|k|');
+    for (const client of Object.values(clients)) client.take();
+    await sim.guest(3);
+    expect(clients.guest.take().events).toEqual([]);
+    expect(clients.other.take().events).toEqual(['@introduceDomain|o|']);
+    expect(clients.kernel.take().events).toEqual(['@introduceDomain|k|']);
+  });
+});
