@@ -385,6 +385,14 @@ async function perform(stage: Stage, action: Action): Promise<string[]> {
   }
 }
 
+/**
+ * In a transaction that cannot commit any more, C's xenstored answers a removal with EIO when it
+ * comes upon a child that the transaction has found missing before and that is there now.
+ */
+function isLostWalk({ kind, client }: Action, expected: readonly string[]): boolean {
+  return kind === 'rm' && expected.includes(`${client}: ERROR 1 EIO|`);
+}
+
 async function compare(actions: readonly Action[]): Promise<void> {
   const c = new Stage(await cSide());
   const ours = new Stage(ourSide());
@@ -394,6 +402,14 @@ async function compare(actions: readonly Action[]): Promise<void> {
     for (const [index, action] of actions.entries()) {
       const expected = await perform(c, action);
       const heard = await perform(ours, action);
+      if (isLostWalk(action, expected)) {
+        // What C's makes of that transaction from here on is of no use to anybody.
+        for (const stage of [c, ours]) {
+          const [number] = stage.transactionsOf(action.client).splice(action.transaction, 1);
+          await stage.ask(action.client, XS_TRANSACTION_END, 'F|', number);
+        }
+        continue;
+      }
       expect(heard, `action ${index}: ${JSON.stringify(action)}`).toEqual(expected);
     }
     for (const domid of [0, ...GUESTS]) {
