@@ -42,7 +42,7 @@ async function serve(service: Service, options: OptionValues, log: Log): Promise
       options.pidFile === undefined ? () => {} : writePidFile(options.pidFile as string);
     try {
       process.on('SIGHUP', onHangup);
-      log.info(`${service.name} is ready`, { pid: process.pid });
+      log.info(`${service.name} is ready`);
       announceReady();
       const failure = await Promise.race([signalled, running.ended ?? new Promise(() => {})]);
       if (failure instanceof Error) throw failure;
@@ -56,11 +56,11 @@ async function serve(service: Service, options: OptionValues, log: Log): Promise
 }
 
 /** Starts this command line again in the background and says with which pid it serves there. */
-async function serveInBackground(service: Service, log: Log): Promise<void> {
+async function serveInBackground(service: Service, logFile: string, log: Log): Promise<void> {
   const { startInBackground } = await import('../node/daemon.ts');
   const args = process.argv.slice(2).filter((argument) => argument !== '--daemon');
-  const pid = await startInBackground(args);
-  log.info(`${service.name} serves in the background`, { pid });
+  const pid = await startInBackground(args, logFile);
+  log.info(`${service.name} serves in the background as process ${pid}`);
 }
 
 /** Adds `run` with one command a service to `program`. */
@@ -78,6 +78,11 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
     service.addOptions(command);
     command
       .option('--daemon', 'go to the background once it serves')
+      .option(
+        '--log-file <file>',
+        'with --daemon: where the log goes',
+        `/var/log/xen/paravane-${service.name}.log`,
+      )
       .option('-F, --pid-file <file>', 'write the process id to this file')
       .addOption(
         new Option('--log-level <level>', 'the least that is logged')
@@ -95,7 +100,7 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
           level: options.verbose === true ? 'debug' : options.logLevel,
           format: options.logFormat,
         });
-        if (options.daemon === true) await serveInBackground(service, log);
+        if (options.daemon === true) await serveInBackground(service, options.logFile, log);
         else await serve(service, options, log);
       });
   }

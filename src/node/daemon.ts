@@ -1,7 +1,7 @@
 /** What a service needs to live as a Unix daemon: a pid file, an orderly end, the background. */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
-import { errorCode, XenError } from '../base/errors.ts';
+import { closeSync, fstatSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs';
+import { errorCode, errorMessage, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 
 function isAlive(pid: number): boolean {
@@ -66,23 +66,33 @@ export function endSignal(log: Log): Promise<NodeJS.Signals> {
 /** Set in a daemon's environment by the process that waits for it to be ready. */
 const READY_CHANNEL = 'PARAVANE_READY_CHANNEL';
 
+/** What was written to a file after its first `start` bytes. */
+function writtenSince(path: string, start: number): string {
+  return readFileSync(path).subarray(start).toString('utf8').trim();
+}
+
 /**
- * Starts this same program once more, detached, with `args`, and resolves with its pid once it has
- * called `announceReady`. Rejects when it ends before that; what it had to say is on stderr.
+ * Starts this same program once more, detached, with `args` and its stderr appended to `logFile`.
+ * Resolves with its pid once it has called `announceReady`. Rejects when it ends before that, with
+ * what it wrote.
  */
-export function startInBackground(args: readonly string[]): Promise<number> {
+export function startInBackground(args: readonly string[], logFile: string): Promise<number> {
   const script = process.argv[1];
-  if (script === undefined)
-    throw new Error('a program without a script cannot go to the background');
+  if (script === undefined) throw new Error('a program without a script has no background');
+  // Its own file: whoever waits for our stderr to end must not wait for the daemon's end.
+  const log = openLog(logFile);
+  const logStart = fstatSync(log).size;
   const child = spawn(process.execPath, [...process.execArgv, script, ...args], {
     detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', log, 'ipc'],
     env: { ...process.env, [READY_CHANNEL]: '1' },
   });
+  closeSync(log);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      reject(new XenError('EIO', 'start in the background', `ended at once: ${signal ?? code}`));
+    child.once('exit', () => {
+      const said = writtenSince(logFile, logStart).replace(/^paravane: /, '');
+      reject(new XenError('EIO', 'start in the background', said));
     });
     child.once('message', () => {
       child.removeAllListeners('exit');
@@ -91,6 +101,14 @@ export function startInBackground(args: readonly string[]): Promise<number> {
       resolve(child.pid as number);
     });
   });
+}
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, 'a', 0o644);
+  } catch (error) {
+    throw new XenError('EIO', `open the log ${path}`, errorMessage(error), error);
+  }
 }
 
 /** Tells the process that started us in the background, if one did, that we serve. */
