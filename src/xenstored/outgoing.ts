@@ -132,7 +132,7 @@ export class Outgoing {
   /** Drops the events that have waited too long, but not one that the client has a part of. */
   private expire(): void {
     this.expiry = undefined;
-    const { clock, eventTimeout_ms } = this.parts;
+    const { clock } = this.parts;
     const now_ms = clock.now_ms();
     const waiting = this.items.slice(this.head);
     this.items = waiting.filter(
@@ -141,8 +141,12 @@ export class Outgoing {
     this.head = 0;
     const kept = new Set(this.items);
     for (const item of waiting) if (!kept.has(item)) this.settle(item);
-    if (this.items.some((item) => item.expires_ms !== Number.POSITIVE_INFINITY)) {
-      this.expiry = clock.after(eventTimeout_ms, () => this.expire());
+    // All events wait equally long, so the first that is left and still whole is the next to go.
+    const next = this.items.find(({ expires_ms }) => {
+      return expires_ms > now_ms && expires_ms !== Number.POSITIVE_INFINITY;
+    });
+    if (next !== undefined) {
+      this.expiry = clock.after(next.expires_ms - now_ms, () => this.expire());
     }
   }
 }
