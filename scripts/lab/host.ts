@@ -96,9 +96,9 @@ export class Host {
     }
   }
 
-  /** The end of what each daemon wrote, for an error message. */
+  /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return this.#daemons.map((daemon) => `${daemon.command}\n${daemon.lastSeen()}`).join('\n');
+    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */

@@ -27,6 +27,7 @@ export interface RunOptions extends StartOptions {
 export interface LabListener {
   command(id: number, command: string): void;
   output(id: number, stream: OutputStream, data: Buffer): void;
+  exit(id: number, code: number): void;
 }
 
 const BOOT_LIMIT_MS = 180_000;
@@ -163,8 +164,11 @@ export class Lab {
       process.wrote(message.stream, data);
     } else {
       this.#processes.delete(message.id);
-      if (message.type === 'exit') process.exited(message.code);
-      else process.failed(message.reason);
+      if (message.type === 'failed') process.failed(message.reason);
+      else {
+        this.#listener?.exit(message.id, message.code);
+        process.exited(message.code);
+      }
     }
   }
 }

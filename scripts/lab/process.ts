@@ -34,7 +34,8 @@ export class DomZeroProcess {
   readonly #tell: (message: ToDom0) => void;
   readonly #chunks: Record<OutputStream, Buffer[]> = { stdout: [], stderr: [] };
   readonly #waiting = new Set<() => void>();
-  #ended = false;
+  /** How it ended, in words, once it has. */
+  #ending: string | undefined;
   #onPid!: (pid: number) => void;
   #onExit!: (exit: Exit) => void;
   #onFailure!: (error: Error) => void;
@@ -74,7 +75,7 @@ export class DomZeroProcess {
 
   /** Sends a signal to the process and to all that it started. */
   signal(signal: NodeJS.Signals): void {
-    if (!this.#ended) this.#tell({ type: 'signal', id: this.#id, signal });
+    if (this.#ending === undefined) this.#tell({ type: 'signal', id: this.#id, signal });
   }
 
   /** SIGTERM, and SIGKILL if that has not ended it in time. Resolves when it has ended. */
@@ -98,8 +99,8 @@ export class DomZeroProcess {
       const look = () => {
         const match = pattern.exec(this.output.slice(from));
         if (match !== null) settle(() => resolve(match));
-        else if (this.#ended)
-          settle(() => reject(new Error(`${this.command} ended\n${this.lastSeen()}`)));
+        else if (this.#ending !== undefined)
+          settle(() => reject(new Error(`${this.command} ended first\n${this.lastSeen()}`)));
       };
       const timer = setTimeout(() => {
         const what = `${this.command} did not say ${pattern} within ${timeout_ms / 1000} s`;
@@ -110,9 +111,10 @@ export class DomZeroProcess {
     });
   }
 
-  /** The end of what it wrote, for an error message. */
+  /** How it is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return `--- its last output ---\n${tail(this.output, 30) || '(none)'}`;
+    const state = this.#ending ?? 'runs';
+    return `--- ${this.command}: ${state}; its last output: ---\n${tail(this.output, 30)}`;
   }
 
   /** From the agent. */
@@ -131,16 +133,17 @@ export class DomZeroProcess {
   /** From the agent. */
   exited(code: number): void {
     const text = (stream: OutputStream) => Buffer.concat(this.#chunks[stream]).toString('utf8');
-    this.#end(() => this.#onExit({ code, stdout: text('stdout'), stderr: text('stderr') }));
+    const exit = { code, stdout: text('stdout'), stderr: text('stderr') };
+    this.#end(`exit status ${code}`, () => this.#onExit(exit));
   }
 
   /** It could not be started, or dom0 is gone. */
   failed(reason: string): void {
-    this.#end(() => this.#onFailure(new Error(`${this.command}: ${reason}`)));
+    this.#end(reason, () => this.#onFailure(new Error(`${this.command}: ${reason}`)));
   }
 
-  #end(settle: () => void): void {
-    this.#ended = true;
+  #end(ending: string, settle: () => void): void {
+    this.#ending = ending;
     settle();
     for (const look of [...this.#waiting]) look();
   }

@@ -11,6 +11,9 @@ const narrator: LabListener = {
     const lines = data.toString('utf8').trimEnd().split('\n');
     for (const line of lines) process.stderr.write(`dom0 ${id}| ${line}\n`);
   },
+  exit: (id, code) => {
+    if (code !== 0) process.stderr.write(`dom0 ${id}: exit status ${code}\n`);
+  },
 };
 
 let booting: Promise<Lab> | undefined;
