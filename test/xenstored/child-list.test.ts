@@ -33,10 +33,11 @@ describe('a list of children', () => {
     expect([...list]).toEqual(before);
   });
 
-  test('takes its 50,000th child about as fast as its first', () => {
+  test('holds 50,000 children, added and removed one by one', () => {
     let list = ChildList.empty;
     for (let birth = 1; birth <= 50_000; birth++) list = list.with(`c${birth}`, birth);
-    // Copies of the whole list would take minutes: this is the test's time limit at work.
     expect(list.count).toBe(50_000);
-  }, 10_000);
+    for (let birth = 1; birth <= 50_000; birth++) list = list.without(`c${birth}`, birth);
+    expect([...list]).toEqual([]);
+  });
 });
