@@ -1,7 +1,10 @@
 /**
  * The same requests to C's xenstored and to ours: every reply and every event must be the same, in
  * the same order, whoever asks: two sockets, two guests, and a stub domain that has one of the
- * guests for its target.
+ * guests for its target, and dom0's kernel.
+ *
+ * By default a few runs from one seed. `DIFFERENTIAL_RUNS` and `DIFFERENTIAL_SEED` look further,
+ * `DIFFERENTIAL_SHRINK` makes a failing case small, `DIFFERENTIAL_CASE` plays one again, as JSON.
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -432,6 +435,7 @@ describe.skipIf(missing !== undefined)(`beside C's xenstored ${missing ?? ''}`, 
     }
     await fc.assert(fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), compare), {
       numRuns,
+      seed: Number(process.env.DIFFERENTIAL_SEED ?? 1),
       endOnFailure: process.env.DIFFERENTIAL_SHRINK === undefined,
     });
   });
