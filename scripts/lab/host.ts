@@ -9,6 +9,7 @@ const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
+const START_LIMIT_MS = 60_000;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
@@ -47,21 +48,12 @@ export class Host {
     this.lab = lab;
   }
 
-  /**
-   * Starts xenstored, xenconsoled and blkback in dom0. The last two take up also the guests that
-   * were there before them, so only for xenstored do we have to wait.
-   */
+  /** Starts xenstored, xenconsoled and blkback in dom0, and resolves when all of them serve. */
   static async start(lab: Lab): Promise<Host> {
     const host = new Host(lab);
-    host.#run('xenstored');
-    // Without the socket, Xen's clients would turn to the kernel, and wait there for ever.
-    await lab.waitFor('answer of xenstored', async () => {
-      const { code } = await lab.attempt('test -S /run/xenstored/socket && xenstore-exists /');
-      return code === 0 || undefined;
-    });
+    await host.#run('xenstored');
     await lab.run('xen-init-dom0');
-    host.#run('xenconsoled', '--log', 'all');
-    host.#run('blkback');
+    await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }
 
@@ -74,7 +66,8 @@ export class Host {
 
   async traces(): Promise<Traces> {
     return {
-      store: await this.lab.run('xenstore-ls -fp'),
+      // libxl makes these two with the first guest, for good.
+      store: await this.lab.run(`xenstore-ls -fp | grep -vE '^/(vm|libxl) = ""'`),
       ports: await this.lab.run("lsevtchn 0 | sed 's/.*VCPU [0-9]*: //; s/, Port.*//' | sort"),
       domains: await this.lab.run("xl list | awk '{ print $1, $2 }'"),
     };
@@ -108,7 +101,9 @@ export class Host {
     return codes;
   }
 
-  #run(service: string, ...options: string[]): void {
-    this.#daemons.push(this.lab.start(['node', PARAVANE, 'run', service, ...options]));
+  async #run(service: string, ...options: string[]): Promise<void> {
+    const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
+    this.#daemons.push(daemon);
+    await daemon.waitFor(/is ready/, START_LIMIT_MS);
   }
 }
