@@ -52,6 +52,14 @@ export async function makeDisk(lab: Lab, path: string): Promise<void> {
   );
 }
 
+const CREATE_ATTEMPTS_MAX = 3;
+
+/** Whether Xen has ended a guest for a triple fault, since it was last asked. */
+async function tripleFaulted(lab: Lab): Promise<boolean> {
+  const { code } = await lab.attempt("xl dmesg -c | grep 'Triple fault'");
+  return code === 0;
+}
+
 export class Guest {
   readonly name: string;
   readonly #lab: Lab;
@@ -62,11 +70,38 @@ export class Guest {
     this.name = name;
   }
 
+  /**
+   * Resolves once xl has made the guest, and a PVH guest has come up. QEMU's emulation of nested
+   * hardware virtualisation now and then ends a PVH guest with a triple fault before its kernel
+   * has printed a line; Xen's console tells so, and the guest is made again.
+   */
   static async create(lab: Lab, config: GuestConfig): Promise<Guest> {
     const path = `/run/${config.name}.cfg`;
     await lab.run(`cat >${path}`, { input: xlConfig(config) });
-    await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS });
-    return new Guest(lab, config.name);
+    for (let attempt = 1; ; attempt++) {
+      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS });
+      const guest = new Guest(lab, config.name);
+      if (config.type === 'pv' || (await guest.#comesUp())) return guest;
+      if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
+        throw new Error(`${config.name} was gone before its kernel printed a line`);
+      }
+    }
+  }
+
+  /** Whether the guest prints something; otherwise it is gone. */
+  async #comesUp(): Promise<boolean> {
+    const log = `/var/log/xen/console/guest-${this.name}.log`;
+    const state = await this.#lab.waitFor(
+      `sign of life from ${this.name}`,
+      async () => {
+        const { stdout } = await this.#lab.attempt(
+          `if ! xl domid ${this.name}; then echo gone; elif [ -s ${log} ]; then echo up; fi`,
+        );
+        return /gone|up/.exec(stdout)?.[0];
+      },
+      GUEST_LIMIT_MS,
+    );
+    return state === 'up';
   }
 
   /** Opens `xl console`, once. */
