@@ -23,4 +23,4 @@ prove_disk &
 
 PS1='guest# '
 export PS1
-while true; do sh; done
+while true; do setsid cttyhack sh; done
