@@ -13,6 +13,9 @@ const OURS = join(import.meta.dirname, '../../dist/paravane.js');
 /** The processor that every daemon runs on, one at a time since the others are idle. */
 export const DAEMON_CPU = 1;
 
+/** Domains that there are, as far as Xen is asked, from dom0 up. */
+const DOMAINS = 64;
+
 function commandOf(side: Side, directory: string): string[] {
   switch (side) {
     case 'ours':
@@ -43,6 +46,8 @@ export class Daemon {
     this.directory = directory;
     mkdirSync(directory);
     const env = side === 'ours' ? process.env : setUpStandIn(directory);
+    // C's asks Xen whether there is a domain before it lets it own a node.
+    writeFileSync(join(directory, 'domains'), 'r'.repeat(DOMAINS));
     const output = openSync(join(directory, 'log'), 'w');
     const command = ['--cpu-list', `${DAEMON_CPU}`, ...commandOf(side, directory)];
     this.child = spawn('taskset', command, { env, stdio: ['ignore', output, output] });
