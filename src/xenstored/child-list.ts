@@ -67,7 +67,7 @@ export class ChildList implements Iterable<string> {
   /** Without the child of that name and birth, which is here. */
   without(name: string, birth: number): ChildList {
     const at = this.runAt(birth);
-    const run = (this.runs[at] ?? []).filter((entry) => entry.name !== name);
+    const run = (this.runs[at] ?? []).filter((entry) => entry.birth !== birth);
     const middle = run.length > 0 ? [run] : [];
     const runs = [...this.runs.slice(0, at), ...middle, ...this.runs.slice(at + 1)];
     return new ChildList(runs, this.count - 1, this.byteLength - name.length - 1);

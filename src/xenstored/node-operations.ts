@@ -15,6 +15,7 @@ import {
 } from './permissions.ts';
 import { leadingInteger, type Request } from './request.ts';
 import type { Node } from './tree.ts';
+import { bytesOf, valueFrom } from './value.ts';
 
 function readableNode(request: Request, path: string): Node {
   const nodes = request.nodes();
@@ -53,7 +54,7 @@ export function directoryPart(request: Request): Uint8Array {
 }
 
 export function read(request: Request): Uint8Array {
-  return readableNode(request, request.onlyString()).value;
+  return bytesOf(readableNode(request, request.onlyString()).value);
 }
 
 export function write(request: Request): Uint8Array {
@@ -61,8 +62,7 @@ export function write(request: Request): Uint8Array {
   const [path] = strings;
   if (path === undefined) throw new XenError('EINVAL', 'write', 'a path ends with NUL');
   const nodes = request.nodes();
-  // A copy, so that a value of one byte does not keep a request of 4096 alive.
-  nodes.write(nodes.resolve(path), request.payload.slice(end));
+  nodes.write(nodes.resolve(path), valueFrom(request.payload, end));
   return OK_PAYLOAD;
 }
 

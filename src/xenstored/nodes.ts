@@ -4,15 +4,8 @@ import { absolutePath, parentPath } from '../xenstore/path.ts';
 import { ChildList } from './child-list.ts';
 import { MAY_OWN, MAY_WRITE, ownedBy, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Store } from './store.ts';
-import {
-  NO_VALUE,
-  type Node,
-  nodeSize,
-  postOrder,
-  type Visit,
-  withChild,
-  withoutChild,
-} from './tree.ts';
+import { type Node, nodeSize, postOrder, type Visit, withChild, withoutChild } from './tree.ts';
+import { NO_VALUE, type Value } from './value.ts';
 import type { Requester, View } from './view.ts';
 
 const DOMAIN_PREFIX = /^\/local\/domain\/\d{1,5}\//;
@@ -48,13 +41,15 @@ export class Nodes {
   }
 
   /** Writes the value, and creates the node and those above it where there are none. */
-  write(path: string, value: Uint8Array): void {
+  write(path: string, value: Value): void {
     const node = this.find(path, MAY_WRITE);
     if (node === undefined) {
       this.create(path, value);
       return;
     }
-    const written = { ...node, value, generation: this.store.nextGeneration() };
+    const { permissions, children, birth } = node;
+    const generation = this.store.nextGeneration();
+    const written: Node = { value, permissions, children, generation, birth };
     this.checkSize(path, written);
     this.view.apply([{ path, node: written }]);
     this.view.changed(path, false, { node: written });
@@ -81,7 +76,9 @@ export class Nodes {
     if (!this.requester.privileged && ownerOf(permissions).domid !== owner) {
       throw new XenError('EPERM', `set permissions of ${path}`, 'the owner is not yours to change');
     }
-    const changed = { ...node, permissions, generation: this.store.nextGeneration() };
+    const { value, children, birth } = node;
+    const generation = this.store.nextGeneration();
+    const changed: Node = { value, permissions, children, generation, birth };
     this.checkSize(path, changed);
     this.view.apply([{ path, node: changed }]);
     this.view.changed(path, false, { node: changed, before: node.permissions });
@@ -105,7 +102,7 @@ export class Nodes {
     throw new XenError('EACCES', `use ${path}`);
   }
 
-  private create(path: string, value: Uint8Array): void {
+  private create(path: string, value: Value): void {
     const missing = [path];
     let above = parentPath(path);
     let parent = this.view.get(above);
@@ -129,7 +126,7 @@ export class Nodes {
   private construct(
     missing: readonly string[],
     inherited: Permissions,
-    value: Uint8Array,
+    value: Value,
   ): { path: string; node: Node }[] {
     const { privileged, domain } = this.requester;
     // What the tools create in a guest's place is the guest's; what a guest creates is its own.

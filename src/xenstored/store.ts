@@ -6,7 +6,8 @@ import { ChildList } from './child-list.ts';
 import type { Domain, Domains } from './domain.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Quotas } from './quota.ts';
-import { NO_VALUE, type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { NO_VALUE } from './value.ts';
 import { pathSeenBy, type Watcher, WatchIndex } from './watch.ts';
 
 /** What became of one node; absent where it was removed. */

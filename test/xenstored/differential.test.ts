@@ -33,7 +33,8 @@ import {
 import { SHUTDOWN_poweroff } from '../../src/abi/sched.ts';
 import { latin1Decode } from '../../src/base/bytes.ts';
 import type { Packet } from '../../src/xenstore/packet.ts';
-import { CDaemon, missingForCDaemon } from './c-daemon/c-daemon.ts';
+import { CDaemon } from './c-daemon/c-daemon.ts';
+import { missingForCDaemon } from './c-daemon/stand-in.ts';
 import { describePacket, RawClient } from './raw-client.ts';
 import { SimXenstored } from './sim-xenstored.ts';
 
