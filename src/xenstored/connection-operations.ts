@@ -3,7 +3,9 @@ import { XENSTORE_REL_PATH_MAX } from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
 import { isAbsolutePath, isSpecialPath } from '../xenstore/path.ts';
+import { commitTransaction } from './replay.ts';
 import type { Request } from './request.ts';
+import { TRANSACTION_COST } from './transaction.ts';
 import { pathSeenBy } from './watch.ts';
 
 /** A path and a token, exactly. Throws EINVAL. */
@@ -25,14 +27,14 @@ function watchedPath(request: Request, path: string): string {
 }
 
 export function watch(request: Request): Uint8Array {
-  const { connection, store } = request;
+  const { connection } = request;
   const [path, token] = pathAndToken(request);
   const absolute = watchedPath(request, path);
   if (connection.findWatch(absolute, token) !== undefined) {
     throw new XenError('EEXIST', `watch ${path}`, 'with the same token');
   }
   const { account, home } = connection.domain;
-  if (!connection.privileged && account.watches > store.quotas.watches) {
+  if (account.watches > account.limit('watches')) {
     throw account.denied('E2BIG', 'watches', 'a watch');
   }
   if (account.memoryExceededBy(absolute.length + token.length)) {
@@ -62,13 +64,16 @@ export function resetWatches(request: Request): Uint8Array {
 }
 
 export function startTransaction(request: Request): Uint8Array {
-  const { connection, store, transaction } = request;
+  const { connection, transaction } = request;
   if (transaction !== undefined) {
     throw new XenError('EBUSY', 'start a transaction', 'there are none within another');
   }
   const { account } = connection.domain;
-  if (!connection.privileged && connection.transactions.size > store.quotas.transactions) {
+  if (connection.transactions.size > account.limit('transactions')) {
     throw account.denied('ENOSPC', 'transactions', 'a transaction');
+  }
+  if (account.memoryExceededBy(TRANSACTION_COST)) {
+    throw account.denied('ENOMEM', 'memoryHard', 'memory for a transaction');
   }
   return encodeStrings(String(connection.startTransaction().id));
 }
@@ -81,7 +86,7 @@ export function endTransaction(request: Request): Uint8Array {
   }
   if (transaction === undefined) throw new XenError('ENOENT', 'end a transaction', 'none is meant');
   try {
-    if (verdict === 'T') transaction.commit(request.charge);
+    if (verdict === 'T') commitTransaction(request, transaction);
   } finally {
     connection.endTransaction(transaction);
   }

@@ -1,4 +1,14 @@
 /** The requests about nodes. Each takes a request and returns the payload of its reply. */
+import {
+  XS_DIRECTORY,
+  XS_DIRECTORY_PART,
+  XS_GET_PERMS,
+  XS_MKDIR,
+  XS_READ,
+  XS_RM,
+  XS_SET_PERMS,
+  XS_WRITE,
+} from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
 import { decodeStrings, encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
 import { isSpecialPath } from '../xenstore/path.ts';
@@ -21,12 +31,12 @@ function readableNode(request: Request, path: string): Node {
   return nodes.get(nodes.resolve(path), MAY_READ);
 }
 
-export function directory(request: Request): Uint8Array {
+function directory(request: Request): Uint8Array {
   return readableNode(request, request.onlyString()).children.bytes;
 }
 
 /** The part of a long list of children that begins at a byte offset. */
-export function directoryPart(request: Request): Uint8Array {
+function directoryPart(request: Request): Uint8Array {
   const { strings } = decodeStrings(request.payload);
   const [path, offsetText] = strings;
   if (strings.length !== 2 || path === undefined || offsetText === undefined) {
@@ -52,11 +62,11 @@ export function directoryPart(request: Request): Uint8Array {
   return reply;
 }
 
-export function read(request: Request): Uint8Array {
+function read(request: Request): Uint8Array {
   return readableNode(request, request.onlyString()).value;
 }
 
-export function write(request: Request): Uint8Array {
+function write(request: Request): Uint8Array {
   const { strings, end } = decodeStrings(request.payload, 1);
   const [path] = strings;
   if (path === undefined) throw new XenError('EINVAL', 'write', 'a path ends with NUL');
@@ -66,28 +76,28 @@ export function write(request: Request): Uint8Array {
   return OK_PAYLOAD;
 }
 
-export function mkdir(request: Request): Uint8Array {
+function mkdir(request: Request): Uint8Array {
   const nodes = request.nodes();
   nodes.mkdir(nodes.resolve(request.onlyString()));
   return OK_PAYLOAD;
 }
 
-export function remove(request: Request): Uint8Array {
+function remove(request: Request): Uint8Array {
   const nodes = request.nodes();
   nodes.remove(nodes.resolve(request.onlyString()));
   return OK_PAYLOAD;
 }
 
-export function getPermissions(request: Request): Uint8Array {
+function getPermissions(request: Request): Uint8Array {
   const { permissions } = readableNode(request, request.onlyString());
   return encodeStrings(...permissions.map(formatEntry));
 }
 
-export function setPermissions(request: Request): Uint8Array {
+function setPermissions(request: Request): Uint8Array {
   const [path, ...entries] = request.strings(2) as [string, ...string[]];
   const { connection, store } = request;
   const { account } = connection.domain;
-  if (!connection.privileged && entries.length > store.quotas.permissions) {
+  if (entries.length > account.limit('permissions')) {
     throw account.denied('ENOSPC', 'permissions', 'so many permission entries');
   }
   const parsed = entries.map(parseEntry);
@@ -122,3 +132,15 @@ function setSpecialPermissions(request: Request, path: string, permissions: Perm
   }
   specialPermissions.set(path, permissions);
 }
+
+/** By type of request. Throw `XenError` with the code to be answered. */
+export const NODE_OPERATIONS: ReadonlyMap<number, (request: Request) => Uint8Array> = new Map([
+  [XS_DIRECTORY, directory],
+  [XS_DIRECTORY_PART, directoryPart],
+  [XS_READ, read],
+  [XS_WRITE, write],
+  [XS_MKDIR, mkdir],
+  [XS_RM, remove],
+  [XS_GET_PERMS, getPermissions],
+  [XS_SET_PERMS, setPermissions],
+]);

@@ -6,6 +6,8 @@ import { ChildList } from './child-list.ts';
 import type { Domain, Domains } from './domain.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Quotas } from './quota.ts';
+import { Snapshots } from './snapshots.ts';
+import { TouchedPaths } from './touched-paths.ts';
 import { NO_VALUE, type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
 import { pathSeenBy, type Watcher, WatchIndex } from './watch.ts';
 
@@ -40,6 +42,10 @@ export class Store {
   readonly watches = new WatchIndex();
   /** Who may see `@introduceDomain` and `@releaseDomain`. */
   readonly specialPermissions: Map<string, Permissions>;
+  readonly snapshots = new Snapshots();
+  readonly touched = new TouchedPaths();
+  /** Changes of something that an open transaction has touched. */
+  disturbances = 0;
   /** Transactions that have begun and not ended, of all clients. */
   openTransactions = 0;
   private current: Tree;
@@ -82,9 +88,13 @@ export class Store {
   /** Makes the changes, all of them, in order. Says nothing to watchers. */
   apply(changes: readonly Change[]): void {
     this.changes++;
+    if (changes.some(({ path }) => this.touched.has(path))) this.disturbances++;
     for (const { path, node } of changes) {
       const old = this.current.get(path);
-      if (old !== undefined) this.charge(path, old, -1);
+      if (old !== undefined) {
+        this.charge(path, old, -1);
+        this.snapshots.replaced(nodeCost(path, old));
+      }
       if (node !== undefined) this.charge(path, node, 1);
       if (node !== undefined) this.current = this.current.with(path, node);
       else if (old !== undefined) this.current = this.current.without(path);
