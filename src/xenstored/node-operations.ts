@@ -32,7 +32,11 @@ function readableNode(request: Request, path: string): Node {
 }
 
 function directory(request: Request): Uint8Array {
-  return readableNode(request, request.onlyString()).children.bytes;
+  const { children } = readableNode(request, request.onlyString());
+  if (children.byteLength > PAYLOAD_MAX) {
+    throw new XenError('E2BIG', 'list a directory', `a reply has at most ${PAYLOAD_MAX} bytes`);
+  }
+  return children.bytesFrom(0, PAYLOAD_MAX);
 }
 
 /** The part of a long list of children that begins at a byte offset. */
@@ -45,17 +49,9 @@ function directoryPart(request: Request): Uint8Array {
   const node = readableNode(request, path);
   const generation = encodeStrings(String(node.generation));
   const offset = leadingInteger(offsetText) >>> 0;
-  const list = node.children.bytes;
   // Whole names, and room for the empty string that ends the last part.
-  const room = PAYLOAD_MAX - generation.length - 1;
-  let end = Math.min(offset, list.length);
-  for (;;) {
-    const nul = list.indexOf(0, end);
-    if (nul < 0 || nul + 1 - offset > room) break;
-    end = nul + 1;
-  }
-  const names = list.subarray(offset, end);
-  const last = end === list.length ? 1 : 0;
+  const names = node.children.bytesFrom(offset, PAYLOAD_MAX - generation.length - 1);
+  const last = offset + names.length >= node.children.byteLength ? 1 : 0;
   const reply = new Uint8Array(generation.length + names.length + last);
   reply.set(generation);
   reply.set(names, generation.length);
