@@ -1,20 +1,27 @@
 /** The requests about watches and transactions: what a connection has of its own. */
-import { XENSTORE_REL_PATH_MAX } from '../abi/io/xs_wire.ts';
+import { XENSTORE_REL_PATH_MAX, XENSTORE_SERVER_FEATURE_WATCHDEPTH } from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
 import { isAbsolutePath, isSpecialPath } from '../xenstore/path.ts';
 import { commitTransaction } from './replay.ts';
-import type { Request } from './request.ts';
+import { leadingInteger, type Request } from './request.ts';
 import { TRANSACTION_COST } from './transaction.ts';
 import { pathSeenBy } from './watch.ts';
 
-/** A path and a token, exactly. Throws EINVAL. */
-function pathAndToken(request: Request): [string, string] {
-  const strings = request.strings(2);
-  if (strings.length !== 2) {
-    throw new XenError('EINVAL', 'read a watch', 'it is a path and a token');
+function refuse(rule: string): never {
+  throw new XenError('EINVAL', 'read a watch', rule);
+}
+
+/** A path and a token, exactly, and where the client has been offered that, a depth. Throws EINVAL. */
+function watchAsked(request: Request): { path: string; token: string; depth: number | undefined } {
+  const [path = '', token = '', depthText, ...others] = request.strings(2);
+  const takesDepth = (request.connection.features & XENSTORE_SERVER_FEATURE_WATCHDEPTH) !== 0;
+  if (others.length > 0 || (depthText !== undefined && !takesDepth)) {
+    refuse(`it is a path and a token${takesDepth ? ', or these and a depth' : ''}`);
   }
-  return strings as [string, string];
+  const depth = depthText === undefined ? undefined : leadingInteger(depthText);
+  if (depth !== undefined && depth < 0) refuse('a depth is not negative');
+  return { path, token, depth };
 }
 
 /** Happenings may be called anything; those that never happen do no harm. */
@@ -28,7 +35,7 @@ function watchedPath(request: Request, path: string): string {
 
 export function watch(request: Request): Uint8Array {
   const { connection } = request;
-  const [path, token] = pathAndToken(request);
+  const { path, token, depth } = watchAsked(request);
   const absolute = watchedPath(request, path);
   if (connection.findWatch(absolute, token) !== undefined) {
     throw new XenError('EEXIST', `watch ${path}`, 'with the same token');
@@ -41,7 +48,7 @@ export function watch(request: Request): Uint8Array {
     throw account.denied('ENOMEM', 'memoryHard', 'memory for a watch');
   }
   const relative = !isAbsolutePath(path) && !isSpecialPath(path);
-  const added = { watcher: connection, path: absolute, token, home: relative ? home : '' };
+  const added = { watcher: connection, path: absolute, token, depth, home: relative ? home : '' };
   connection.addWatch(added);
   request.afterReply = () => connection.deliver(pathSeenBy(added, absolute), token, undefined);
   return OK_PAYLOAD;
@@ -49,7 +56,9 @@ export function watch(request: Request): Uint8Array {
 
 export function unwatch(request: Request): Uint8Array {
   const { connection } = request;
-  const [path, token] = pathAndToken(request);
+  const strings = request.strings(2);
+  const [path, token] = strings as [string, string];
+  if (strings.length > 2) refuse('what is not watched any more is a path and a token');
   const relative = !isAbsolutePath(path) && !isSpecialPath(path);
   const absolute = relative ? `${connection.domain.home}/${path}` : path;
   const found = connection.findWatch(absolute, token);

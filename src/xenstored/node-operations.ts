@@ -1,5 +1,6 @@
 /** The requests about nodes. Each takes a request and returns the payload of its reply. */
 import {
+  XENSTORE_SERVER_FEATURE_DOMID_ANY,
   XS_DIRECTORY,
   XS_DIRECTORY_PART,
   XS_GET_PERMS,
@@ -9,10 +10,12 @@ import {
   XS_SET_PERMS,
   XS_WRITE,
 } from '../abi/io/xs_wire.ts';
+import { DOMID_ANY } from '../abi/xen.ts';
 import { XenError } from '../base/errors.ts';
 import { decodeStrings, encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
 import { isSpecialPath } from '../xenstore/path.ts';
 import {
+  EVERY_INCARNATION,
   formatEntry,
   MAY_OWN,
   MAY_READ,
@@ -91,19 +94,18 @@ function getPermissions(request: Request): Uint8Array {
 
 function setPermissions(request: Request): Uint8Array {
   const [path, ...entries] = request.strings(2) as [string, ...string[]];
-  const { connection, store } = request;
-  const { account } = connection.domain;
+  const { account } = request.connection.domain;
   if (entries.length > account.limit('permissions')) {
     throw account.denied('ENOSPC', 'permissions', 'so many permission entries');
   }
   const parsed = entries.map(parseEntry);
-  // An entry for a domain that is not there stays, without effect, whoever gets the domid later.
   const permissions: Permissions = parsed.map(({ access, domid }) => ({
     access,
     domid,
-    incarnation: store.domains.known(domid)?.incarnation ?? NO_INCARNATION,
+    incarnation: incarnationMeant(request, domid),
   }));
-  if (ownerOf(permissions).incarnation === NO_INCARNATION) {
+  const { incarnation } = ownerOf(permissions);
+  if (incarnation === NO_INCARNATION || incarnation === EVERY_INCARNATION) {
     throw new XenError('ENOENT', `set permissions of ${path}`, 'the owner is no domain');
   }
   if (isSpecialPath(path)) {
@@ -113,6 +115,13 @@ function setPermissions(request: Request): Uint8Array {
     nodes.setPermissions(nodes.resolve(path), permissions);
   }
   return OK_PAYLOAD;
+}
+
+/** Of an entry for a domain that is not there none: it stays without effect, whoever gets the domid later. */
+function incarnationMeant({ connection, store }: Request, domid: number): number {
+  const takesAny = (connection.features & XENSTORE_SERVER_FEATURE_DOMID_ANY) !== 0;
+  if (domid === DOMID_ANY && takesAny) return EVERY_INCARNATION;
+  return store.domains.known(domid)?.incarnation ?? NO_INCARNATION;
 }
 
 /** Says who may watch `@introduceDomain` or `@releaseDomain`. */

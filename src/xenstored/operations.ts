@@ -3,11 +3,15 @@ import {
   XS_CONTROL,
   XS_ERROR,
   XS_GET_DOMAIN_PATH,
+  XS_GET_FEATURE,
+  XS_GET_QUOTA,
   XS_INTRODUCE,
   XS_IS_DOMAIN_INTRODUCED,
   XS_RELEASE,
   XS_RESET_WATCHES,
   XS_RESUME,
+  XS_SET_FEATURE,
+  XS_SET_QUOTA,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
@@ -21,6 +25,7 @@ import type { Connection } from './connection.ts';
 import * as own from './connection-operations.ts';
 import { control } from './control.ts';
 import * as domains from './domain-operations.ts';
+import * as features from './feature-operations.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
 import { errorReply, type Reply } from './reply.ts';
 import { Request, type Services } from './request.ts';
@@ -49,6 +54,10 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [XS_RESUME, { run: domains.resume, privileged: true }],
   [XS_SET_TARGET, { run: domains.setTarget, privileged: true }],
   [XS_RESET_WATCHES, { run: own.resetWatches }],
+  [XS_GET_FEATURE, { run: features.getFeature }],
+  [XS_SET_FEATURE, { run: features.setFeature, privileged: true }],
+  [XS_GET_QUOTA, { run: features.getQuota, privileged: true }],
+  [XS_SET_QUOTA, { run: features.setQuota, privileged: true }],
 ]);
 
 function transactionOf(connection: Connection, packet: Packet): Transaction | undefined {

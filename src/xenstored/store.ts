@@ -9,7 +9,7 @@ import type { Quotas } from './quota.ts';
 import { Snapshots } from './snapshots.ts';
 import { TouchedPaths } from './touched-paths.ts';
 import { NO_VALUE, type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
-import { pathSeenBy, type Watcher, WatchIndex } from './watch.ts';
+import { pathSeenBy, type Watch, type Watcher, WatchIndex } from './watch.ts';
 
 /** What became of one node; absent where it was removed. */
 export interface Change {
@@ -121,13 +121,25 @@ export class Store {
     }
   }
 
-  /** Tells the watchers of a happening such as `@releaseDomain`. */
-  fireSpecial(path: string): void {
+  /**
+   * Tells the watchers of a happening such as `@releaseDomain`, which befell these domains: once
+   * for all of them whoever set no depth, and of each domain, as `@releaseDomain/3`, whoever set
+   * one, or watches that domain alone.
+   */
+  fireSpecial(path: string, domids: readonly number[]): void {
     const permissions = this.specialPermissions.get(path);
-    for (const { watcher, token } of this.watches.at(path)) {
+    const tell = ({ watcher, token }: Watch, event: string) => {
       if (permissions !== undefined && rightsOf(watcher.caller, permissions) & MAY_READ) {
-        watcher.deliver(path, token, undefined);
+        watcher.deliver(event, token, undefined);
       }
+    };
+    const watches = this.watches.at(path);
+    for (const watch of watches) if (watch.depth === undefined) tell(watch, path);
+    for (const domid of domids) {
+      const event = `${path}/${domid}`;
+      for (const watch of watches)
+        if (watch.depth !== undefined && watch.depth > 0) tell(watch, event);
+      for (const watch of this.watches.at(event)) tell(watch, event);
     }
   }
 

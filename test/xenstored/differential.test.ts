@@ -337,7 +337,7 @@ const KINDS = {
   quota: ({ domid }) => [XS_CONTROL, `quota|${domid}|`],
   // Those that take one path are left out: without one, C's answers with whatever errno was last.
   malformed: ({ domid, value }) => [[4, 5, 7, 8, 10, 11][domid] ?? 14, value],
-  unknown: ({ domid, value }) => [[15, 16, 20, 23, 24, 4711][domid] ?? 0xffffffff, value],
+  unknown: ({ domid, value }) => [[15, 16, 20, 27, 28, 4711][domid] ?? 0xffffffff, value],
 } satisfies Record<string, Shape>;
 
 const action: fc.Arbitrary<Action> = fc.record({
