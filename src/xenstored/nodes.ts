@@ -24,9 +24,9 @@ export class Nodes {
   /** The absolute form of a node's path. Throws EINVAL. */
   resolve(path: string): string {
     const absolute = absolutePath(path, this.requester.domain.home);
-    const { pathLength } = this.store.quotas;
+    const pathLength = this.requester.domain.account.quota('pathLength');
     // Longer than the quota only by the prefix that the path of a domain's own nodes must have.
-    const extra = absolute.length - pathLength;
+    const extra = pathLength === 0 ? 0 : absolute.length - pathLength;
     if (extra > 0 && extra > (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0)) {
       throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
     }
@@ -153,17 +153,16 @@ export class Nodes {
 
   private checkCount(more: number): void {
     const { account } = this.requester.domain;
-    const limit = this.store.quotas.nodes;
-    if (!this.requester.privileged && account.nodes + this.view.countedNow(more) > limit) {
+    if (account.nodes + this.view.countedNow(more) > account.limit('nodes')) {
       throw account.denied('ENOSPC', 'nodes', 'a node');
     }
   }
 
   private checkSize(path: string, node: Node): void {
-    const limit = this.store.quotas.nodeSize;
-    if (this.requester.privileged || nodeSize(node) < limit) return;
+    const { account } = this.requester.domain;
+    if (nodeSize(node) < account.limit('nodeSize')) return;
     this.view.spoil();
-    throw this.requester.domain.account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
+    throw account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
   }
 }
 

@@ -28,6 +28,8 @@ export class Request {
   /** The transaction that it belongs to, if to any. */
   readonly transaction: Transaction | undefined;
   readonly charge: Charge | undefined;
+  /** The nodes were looked at: a transaction keeps such a request. */
+  aboutNodes = false;
   /** What is done after the reply was queued. */
   afterReply: () => void = () => {};
 
@@ -52,6 +54,7 @@ export class Request {
   /** The nodes, as the transaction has them if there is one. */
   nodes(): Nodes {
     const { store, transaction, charge, connection } = this;
+    this.aboutNodes = true;
     return new Nodes(store, transaction ?? new LiveView(store, charge), connection);
   }
 
