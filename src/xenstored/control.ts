@@ -1,6 +1,7 @@
 /** `xenstore-control`: what an operator asks xenstored itself. */
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
+import { showTransactions, showWatches } from './control-inspection.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from './quota-names.ts';
 import { leadingDomid, leadingInteger, type Request } from './request.ts';
 
@@ -49,7 +50,7 @@ function showUsage(request: Request, domid: number): Uint8Array {
   const usage: readonly [string, number][] = [
     ['nodes', account.nodes],
     ['watches', account.watches],
-    ['transactions', request.services.introductions.transactionsOf(domain)],
+    ['transactions', request.services.introductions.transactionsOf(domain).length],
     ['outstanding', account.outstanding],
     ['memory', account.memory],
   ];
@@ -110,7 +111,7 @@ function softQuota(request: Request, args: readonly string[]): Uint8Array {
   return setQuota(request, SOFT_QUOTAS, rest);
 }
 
-/** In the order of `help`, which is C's; `trace` is ours. */
+/** In the order of `help`, which is C's; then those of oxenstored, and ours. */
 const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     takes: '',
@@ -157,6 +158,21 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   quota: { takes: '[set <name> <val>|<domid>]', run: quota },
   'quota-soft': { takes: '[set <name> <val>]', run: softQuota },
+  watches: {
+    takes: '',
+    run: (request, args) => {
+      if (args.length > 0) refuse('watches', '');
+      return showWatches(request);
+    },
+  },
+  txn: {
+    takes: '<domid>',
+    run: (request, args) => {
+      const [domid] = args;
+      if (args.length !== 1 || domid === undefined) refuse('txn', '<domid>');
+      return showTransactions(request, domid);
+    },
+  },
   trace: { takes: '[<number>]', run: showTrace },
   help: {
     takes: '',

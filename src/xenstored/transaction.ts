@@ -140,6 +140,12 @@ export class Transaction implements View, SnapshotHolder {
     return this.recorded;
   }
 
+  /** What it takes, for the operator to read; `requests` are those that are kept. */
+  get usage(): { readonly nodes: number; readonly requests: number; readonly bytes: number } {
+    const requests = this.recorded?.length ?? 0;
+    return { nodes: this.accesses.size, requests, bytes: this.memory };
+  }
+
   /** No request has written, and all that was read was true together. */
   get onlyRead(): boolean {
     return !this.wrote && !this.torn;
