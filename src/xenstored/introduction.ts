@@ -13,6 +13,7 @@ import type { XenstoredOptions } from './options.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN, type Store } from './store.ts';
+import type { Transaction } from './transaction.ts';
 import { postOrder } from './tree.ts';
 import { LiveView } from './view.ts';
 
@@ -58,9 +59,9 @@ export class Introductions {
     return domain;
   }
 
-  /** How many transactions the domain has open. */
-  transactionsOf(domain: Domain): number {
-    return this.introduced.get(domain)?.connection?.transactions.size ?? 0;
+  /** The transactions that the domain has open. */
+  transactionsOf(domain: Domain): readonly Transaction[] {
+    return [...(this.introduced.get(domain)?.connection?.transactions.values() ?? [])];
   }
 
   /**

@@ -27,8 +27,8 @@ import { control } from './control.ts';
 import * as domains from './domain-operations.ts';
 import * as features from './feature-operations.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
-import { errorReply, type Reply } from './reply.ts';
-import { Request, type Services } from './request.ts';
+import type { Reply } from './reply.ts';
+import { errorReply, Request, type Services } from './request.ts';
 import type { Transaction } from './transaction.ts';
 
 interface Operation {

@@ -97,11 +97,6 @@ export class Account {
     this.ownQuotas[quota] = value;
   }
 
-  /** The limits that were set for this domain alone. */
-  get quotasSet(): Readonly<Partial<Quotas>> {
-    return this.ownQuotas;
-  }
-
   /** The limit that holds: infinite where there is none and for a privileged domain. */
   limit(quota: keyof Quotas): number {
     const value = this.quota(quota);

@@ -1,8 +1,8 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
 import { XenError } from '../base/errors.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
-import { errorReply, type Reply, sameReply } from './reply.ts';
-import { Request } from './request.ts';
+import { type Reply, sameReply } from './reply.ts';
+import { errorReply, Request } from './request.ts';
 import { type RecordedRequest, Transaction } from './transaction.ts';
 
 /**

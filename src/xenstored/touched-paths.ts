@@ -19,8 +19,4 @@ export class TouchedPaths {
   has(path: string): boolean {
     return this.counts.has(path);
   }
-
-  get size(): number {
-    return this.counts.size;
-  }
 }

@@ -19,8 +19,11 @@ import type { Requester, View } from './view.ts';
 
 /** Bytes that a transaction costs its domain from the start: so memory bounds how many are open. */
 export const TRANSACTION_COST = 1024;
-/** Requests that a transaction keeps to run them again; a longer one has to find its nodes unchanged. */
-const REQUESTS_KEPT_MAX = 4096;
+/**
+ * Requests that a transaction keeps to run them again, as many as oxenstored: it happens at one go,
+ * and others wait meanwhile. A longer one has to find its nodes unchanged.
+ */
+const REQUESTS_KEPT_MAX = 1024;
 /** Bytes that a kept request costs besides its payload and its reply. */
 const REQUEST_OVERHEAD = 64;
 
@@ -138,6 +141,12 @@ export class Transaction implements View, SnapshotHolder {
   /** The requests in order, unless they were too many to keep. */
   get requests(): readonly RecordedRequest[] | undefined {
     return this.recorded;
+  }
+
+  /** What it takes, for the operator to read; `requests` are those that are kept. */
+  get usage(): { readonly nodes: number; readonly requests: number; readonly bytes: number } {
+    const requests = this.recorded?.length ?? 0;
+    return { nodes: this.accesses.size, requests, bytes: this.memory };
   }
 
   /** No request has written, and all that was read was true together. */

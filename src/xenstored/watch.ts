@@ -37,6 +37,10 @@ export class WatchIndex {
     return this.watchCount;
   }
 
+  *[Symbol.iterator](): Iterator<Watch> {
+    for (const watches of this.byPath.values()) yield* watches.keys();
+  }
+
   add(watch: Watch): void {
     this.watchCount++;
     let watches = this.byPath.get(watch.path);

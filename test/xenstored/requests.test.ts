@@ -325,6 +325,33 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'live-update|-s|', 'Live update is not supported.|'],
     ]));
 
+  test('lists watches and transactions', async () => {
+    await play([
+      ['guest', XS_WATCH, 'x|t|2|', 'OK|'],
+      ['kernel', XS_WATCH, '/a|t|', 'OK|'],
+      ['tools', XS_WATCH, '/b|t|', 'OK|'],
+      [
+        'tools',
+        XS_CONTROL,
+        'watches|',
+        'domain 1: /local/domain/1/x t depth 2\ndomain 0: /a t\na socket: /b t\n|',
+      ],
+      ['guest', XS_TRANSACTION_START, '|', '1|'],
+      ['guest', XS_READ, 'x|', '!ENOENT', 1],
+      ['tools', XS_CONTROL, 'txn|2|', '|'],
+      ['tools', XS_CONTROL, 'txn|9|', '!ENOENT'],
+      ['tools', XS_CONTROL, 'txn|', '!EINVAL'],
+    ]);
+    expect(await sim.reply(clients.tools, XS_CONTROL, 'txn|1|')).toMatch(
+      /^transaction 1: 2 nodes, 1 requests, \d+ bytes\n\|$/,
+    );
+    for (let i = 0; i < 100; i++) clients.tools.send(XS_WATCH, `/long|${'t'.repeat(100)}${i}|`);
+    await sim.settle();
+    clients.tools.take();
+    const list = (await sim.reply(clients.tools, XS_CONTROL, 'watches|')) ?? '';
+    expect(list).toMatch(/\nand \d+ more\n\|$/);
+  });
+
   test('checks the store, and prints', async () => {
     await play([
       ['tools', XS_CONTROL, 'check|', 'OK|'],

@@ -301,7 +301,7 @@ describe('a transaction', () => {
       [true, '!EAGAIN'],
     ] as const) {
       const transaction = await start(tools);
-      for (let i = 0; i < 4200; i++) tools.write('/d/x', String(i), transaction);
+      for (let i = 0; i < 1100; i++) tools.write('/d/x', String(i), transaction);
       await sim.settle();
       if (disturbed) await sim.ask(sim.kernel, XS_MKDIR, '/d/y|');
       await sim.ask(sim.kernel, XS_MKDIR, '/elsewhere|');
