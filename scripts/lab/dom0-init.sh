@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # The lab's dom0 starts here: it makes the machine that runs QEMU visible, at the same paths and
 # with a throw-away layer on top, and hands over to the agent that takes commands from there.
-# LAB_NODE and LAB_AGENT come from the kernel's command line.
+# LAB_NODE, LAB_AGENT and LAB_IS_SHARED come from the kernel's command line.
 set -e
 /bin/busybox --install -s /bin
 # Whatever fails or ends here, the machine ends too: nobody could use what is left of it.
@@ -11,6 +11,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in /modules/*; do insmod "$module"; done
 
+echo "lab: modules are loaded"
 mkdir /ro /rw /new
 mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,ro,cache=loose root /ro
 mount -t tmpfs tmpfs /rw
@@ -26,8 +27,10 @@ mount -t tmpfs tmpfs /new/run
 mount -t tmpfs tmpfs /new/dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts
 mount -t xenfs xenfs /new/proc/xen
-# Not cached, so that either side sees at once what the other writes.
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=none lab /new/lab
+if [ -n "$LAB_IS_SHARED" ]; then
+  # Not cached, so that either side sees at once what the other writes.
+  mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=none lab /new/lab
+fi
 ln -s /proc/self/fd /new/dev/fd
 ln -s fd/0 /new/dev/stdin
 ln -s fd/1 /new/dev/stdout
@@ -41,6 +44,7 @@ mkdir -p /new/run/xen /new/run/xenstored /new/run/xen-hotplug /new/run/lock \
 ip link set lo up
 hostname dom0
 
+echo "lab: file systems are mounted"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/xen-4.17/bin
 export HOME=/root
 # The agent's input and output are the only virtio-serial port (0 is reserved for a console), which

@@ -39,7 +39,8 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
-function digest(...parts: string[]): string {
+/** Sixteen characters that stand for `parts`, for a name in the cache. */
+export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(`${part.length}:${part}`);
   return hash.digest('hex').slice(0, 16);

@@ -1,19 +1,18 @@
 /** One QEMU that runs Xen and, as its dom0, Debian's kernel with the agent. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { buildSync } from 'esbuild';
-import { CACHE, CHECKOUT, debianKernel } from './debian.ts';
-import { dom0Initramfs, xenElf } from './initramfs.ts';
+import { CHECKOUT, debianKernel } from './debian.ts';
+import { cached, digest, dom0Initramfs, xenElf } from './initramfs.ts';
 
 export interface MachineOptions {
   /** Of the whole machine; Xen, dom0 and the guests share it. */
   readonly memory_mib: number;
   readonly dom0Memory_mib: number;
   readonly cpus: number;
-  /** Seen as /lab in dom0, for reading and writing. Default: a temporary directory. */
+  /** Seen as /lab in dom0, for reading and writing. Without, /lab is gone with dom0. */
   readonly shared?: string | undefined;
   /** Added to Xen's command line. */
   readonly xenArgs?: string | undefined;
@@ -23,6 +22,9 @@ export interface MachineOptions {
 
 export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
 
+/** Characters of the console, and of QEMU's own messages, that are kept. */
+const CONSOLE_KEPT = 65_536;
+
 export interface Machine {
   /** To and from the agent. */
   readonly channel: Duplex;
@@ -30,16 +32,17 @@ export interface Machine {
   readonly ended: Promise<string>;
   /** The last lines that Xen and dom0's kernel wrote to the serial console. */
   consoleTail(lines: number): string;
+  /** How long there has been nothing new on the console. */
+  silent_ms(): number;
   /** Ends QEMU if it still runs. */
   kill(): void;
 }
 
 /** The agent as one file. It finds node-pty in the checkout's node_modules from where it lies. */
-function buildAgent(): string {
-  const outfile = join(CACHE, `agent-${process.pid}.cjs`);
-  buildSync({
+function agentFile(): string {
+  const { outputFiles } = buildSync({
     entryPoints: [join(CHECKOUT, 'scripts/lab/agent.ts')],
-    outfile,
+    write: false,
     bundle: true,
     platform: 'node',
     format: 'cjs',
@@ -47,22 +50,24 @@ function buildAgent(): string {
     external: ['node-pty'],
     logLevel: 'warning',
   });
-  return outfile;
+  const text = outputFiles[0]?.text ?? '';
+  return cached(`agent-${digest(text)}.cjs`, (path) => writeFileSync(path, text));
 }
 
 /** QEMU takes a comma in a path for the end of an option; a doubled one stands for itself. */
 const escaped = (path: string) => path.replaceAll(',', ',,');
 
-function qemuArgs(options: MachineOptions, shared: string, agent: string, log: string): string[] {
+function qemuArgs(options: MachineOptions): string[] {
   const xen = [
     'console=com1 com1=115200,8n1 loglvl=warning',
     `dom0_mem=${options.dom0Memory_mib}M`,
     options.xenArgs ?? '',
   ].join(' ');
   const dom0 = [
-    'console=hvc0 quiet panic=-1 rdinit=/init',
+    'console=hvc0 panic=-1 rdinit=/init',
     // The kernel hands what it does not know itself to init as environment.
-    `LAB_NODE="${process.execPath}" LAB_AGENT="${agent}"`,
+    `LAB_NODE="${process.execPath}" LAB_AGENT="${agentFile()}"`,
+    options.shared === undefined ? '' : 'LAB_IS_SHARED=yes',
     options.kernelArgs ?? '',
   ].join(' ');
   const share = (path: string, tag: string) =>
@@ -79,11 +84,11 @@ function qemuArgs(options: MachineOptions, shared: string, agent: string, log: s
     ...['-cpu', 'max,-smap,-rdtscp,-xsave,-avx,-avx2'],
     ...['-smp', String(options.cpus), '-m', String(options.memory_mib)],
     ...['-display', 'none', '-nic', 'none', '-no-reboot', '-nodefaults'],
-    ...['-serial', `file:${escaped(log)}`],
+    ...['-serial', 'stdio'],
     ...['-kernel', xenElf(), '-append', xen],
     ...['-initrd', `${debianKernel().image} ${escaped(dom0)},${dom0Initramfs()}`],
     ...['-virtfs', `${share('/', 'root')},readonly=on`],
-    ...['-virtfs', share(shared, 'lab')],
+    ...(options.shared === undefined ? [] : ['-virtfs', share(options.shared, 'lab')]),
     // Descriptor 3 is our end-to-end socket: no file in the way, and it ends when we do.
     ...['-chardev', 'socket,id=agent,fd=3'],
     ...['-device', 'virtio-serial-pci', '-device', 'virtserialport,chardev=agent'],
@@ -99,43 +104,33 @@ function endOf(qemu: ChildProcess, errors: () => string): Promise<string> {
   });
 }
 
-/** Starts QEMU. Everything that this makes ends with the machine, or with our own process. */
+/** Starts QEMU, which ends with our own process at the latest: the agent sees to that. */
 export function startMachine(options: MachineOptions): Machine {
-  mkdirSync(CACHE, { recursive: true });
-  const directory = mkdtempSync(join(tmpdir(), 'paravane-lab-'));
-  const shared = options.shared ?? join(directory, 'lab');
-  mkdirSync(shared, { recursive: true });
-  const log = join(directory, 'console.log');
-  closeSync(openSync(log, 'w'));
-  const agent = buildAgent();
-  const qemu = spawn('qemu-system-x86_64', qemuArgs(options, shared, agent, log), {
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+  if (options.shared !== undefined) mkdirSync(options.shared, { recursive: true });
+  const qemu = spawn('qemu-system-x86_64', qemuArgs(options), {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
+  let console = '';
   let errors = '';
+  let heard_ms = performance.now();
+  qemu.stdout?.on('data', (data: Buffer) => {
+    console = (console + data.toString('latin1')).slice(-CONSOLE_KEPT);
+    heard_ms = performance.now();
+  });
   qemu.stderr?.on('data', (data) => {
-    errors = (errors + data).slice(-4096);
+    errors = (errors + data).slice(-CONSOLE_KEPT);
   });
-  let lastLog: string | undefined;
-  const end = () => {
+  const kill = () => {
     qemu.kill('SIGKILL');
-    if (lastLog !== undefined) return;
-    lastLog = readFileSync(log, 'latin1');
-    rmSync(directory, { recursive: true });
-    rmSync(agent, { force: true });
   };
-  process.once('exit', end);
-  const ended = endOf(qemu, () => errors).then((reason) => {
-    process.off('exit', end);
-    end();
-    return reason;
-  });
+  process.once('exit', kill);
+  const ended = endOf(qemu, () => errors).finally(() => process.off('exit', kill));
   return {
     channel: qemu.stdio[3] as Duplex,
     ended,
-    consoleTail: (lines) => {
-      const text = lastLog ?? readFileSync(log, 'latin1');
-      return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
-    },
-    kill: end,
+    consoleTail: (lines) =>
+      console.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n'),
+    silent_ms: () => performance.now() - heard_ms,
+    kill,
   };
 }

@@ -41,3 +41,11 @@ export function sharedHost(): Promise<Host> {
   });
   return starting;
 }
+
+/** The shared lab with none of our daemons in its dom0: they end, if they run there. */
+export async function labWithoutDaemons(): Promise<Lab> {
+  const running = starting;
+  starting = undefined;
+  await (await running)?.stop();
+  return sharedLab();
+}
