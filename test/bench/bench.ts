@@ -2,12 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { table } from './report.ts';
-import type { Row } from './rounds.ts';
-
-export interface BenchOptions {
-  /** Fewer rounds and smaller counts: to see that all works, not to compare. */
-  readonly quick: boolean;
-}
+import type { BenchOptions, Row } from './rounds.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),

@@ -1,5 +1,10 @@
 /** How a bench measures: everybody in turns, several times, and of each figure the median. */
 
+export interface BenchOptions {
+  /** Fewer rounds and smaller counts: to see that all works, not to compare. */
+  readonly quick: boolean;
+}
+
 /** Whose daemon: ours, C's, or that of OCaml. */
 export type Side = 'ours' | 'c' | 'ocaml';
 

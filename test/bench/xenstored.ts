@@ -12,10 +12,16 @@ import {
   XS_WRITE,
 } from '../../src/abi/io/xs_wire.ts';
 import { encodeStringAndValue, encodeStrings } from '../../src/xenstore/packet.ts';
-import type { BenchOptions } from './bench.ts';
 import { removeGuest, startGuest } from './guest-start.ts';
 import { type Part, type Phase, type Played, Player, request } from './player.ts';
-import { type Figures, measureInTurns, type Quantity, type Row, type Side } from './rounds.ts';
+import {
+  type BenchOptions,
+  type Figures,
+  measureInTurns,
+  type Quantity,
+  type Row,
+  type Side,
+} from './rounds.ts';
 import { DAEMON_CPU, Daemon } from './xenstored-daemons.ts';
 
 /** Where the clients of a daemon run that is to be kept busy. */
