@@ -11,7 +11,8 @@
         "gntdev.cc",
         "gntalloc.cc",
         "privcmd.cc",
-        "pty.cc"
+        "pty.cc",
+        "unix_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

@@ -5,14 +5,21 @@
 
 /** Bytes to a string with one character per byte (0 to 255). */
 export function latin1Decode(bytes: Uint8Array, start = 0, end = bytes.length): string {
-  // String.fromCharCode takes its arguments on the stack, so it is fed in bounded runs.
-  const run = 4096;
-  if (end - start <= run) return String.fromCharCode(...bytes.subarray(start, end));
+  // String.fromCharCode takes its arguments on the stack, so it is fed in bounded runs. It takes
+  // them many times faster from an array of numbers than spread from a typed one.
+  const run = 1024;
+  if (end - start <= run) return decodeRun(bytes, start, end);
   let text = '';
   for (let at = start; at < end; at += run) {
-    text += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + run)));
+    text += decodeRun(bytes, at, Math.min(end, at + run));
   }
   return text;
+}
+
+function decodeRun(bytes: Uint8Array, start: number, end: number): string {
+  const codes = new Array<number>(end - start);
+  for (let i = start; i < end; i++) codes[i - start] = bytes[i] as number;
+  return String.fromCharCode.apply(null, codes);
 }
 
 /**

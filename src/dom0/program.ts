@@ -9,6 +9,7 @@ import { StoreCommands } from './store-command.ts';
 import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
 import type { Terminal } from './terminal.ts';
+import { addTraceCommand } from './trace-command.ts';
 
 const HELP_AFTER = `
 Values are shown and typed as by the xenstore-* commands: printable ASCII as it
@@ -60,6 +61,7 @@ export async function runProgram(
   const commands = new StoreCommands(program, terminal, setExitCode);
   addReadingCommands(commands);
   addWritingCommands(commands);
+  addTraceCommand(commands);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);
   try {

@@ -7,7 +7,7 @@ import {
   readlinkSync,
   unlinkSync,
 } from 'node:fs';
-import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { sleep } from '../base/clock.ts';
@@ -15,6 +15,7 @@ import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/error
 import { XenstoreClient } from '../xenstore/client.ts';
 import { nodeClock } from './clock.ts';
 import { socketStream } from './socket-stream.ts';
+import { type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
 
 /** `sizeof(sun_path)` of unix(7), less the NUL. */
 const SOCKET_PATH_MAX = 107;
@@ -126,22 +127,6 @@ async function makeWay(operation: string, path: string): Promise<void> {
   throw new XenError('EBUSY', operation, `${listenerName(path)} listens there already`);
 }
 
-/** Binds with nobody else ever allowed to connect, not even between bind(2) and chmod(2). */
-function listenAsOwnerOnly(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    const umask = process.umask(0o177);
-    try {
-      server.listen(path, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    } finally {
-      process.umask(umask);
-    }
-  });
-}
-
 /** A socket that clients of xenstored connect to. */
 export interface XenstoreListener {
   readonly path: string;
@@ -154,18 +139,31 @@ export interface XenstoreListener {
  * `XenError` EBUSY, naming the process, when a daemon is alive there already.
  */
 export async function listenXenstoreSocket(
+  native: NativeUnixSocket,
   path: string,
   onConnection: (stream: ByteStream) => void,
 ): Promise<XenstoreListener> {
   const operation = `listen for xenstore clients at ${path}`;
   checkPathLength(operation, path);
   await makeWay(operation, path);
-  const server = createServer((socket) => onConnection(socketStream(socket)));
+  // Nobody else may ever connect, not even between bind(2) and a chmod(2).
+  const umask = process.umask(0o177);
+  let listener: UnixSocketListener | undefined;
   try {
-    await listenAsOwnerOnly(server, path);
+    listener = new UnixSocketListener(native, path, onConnection);
   } catch (error) {
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'EIO';
     throw new XenError(code, operation, errorMessage(error), error);
+  } finally {
+    process.umask(umask);
   }
-  return { path, close: () => server.close() };
+  let open = true;
+  return {
+    path,
+    close() {
+      if (open) unlinkSync(path);
+      open = false;
+      listener.close();
+    },
+  };
 }

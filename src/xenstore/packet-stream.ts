@@ -2,7 +2,7 @@
 import { XsdSockmsg } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { ProtocolViolation } from '../base/errors.ts';
-import { HEADER_SIZE, operationName, PAYLOAD_MAX, type Packet, writePacket } from './packet.ts';
+import { HEADER_SIZE, operationName, PAYLOAD_MAX, type Packet, PacketWriter } from './packet.ts';
 
 /** Room for the largest packet; the queue starts with this and doubles when it must. */
 const QUEUE_CAPACITY_MIN = HEADER_SIZE + PAYLOAD_MAX;
@@ -20,6 +20,7 @@ export class PacketStream {
   private payloadFilled = 0;
 
   private queue = new Uint8Array(QUEUE_CAPACITY_MIN);
+  private writer = new PacketWriter(this.queue);
   private queueStart = 0;
   private queueEnd = 0;
 
@@ -34,7 +35,9 @@ export class PacketStream {
    */
   receive(): Packet | undefined {
     if (this.payload === undefined) {
-      this.headerFilled += this.stream.read(this.headerBytes.subarray(this.headerFilled));
+      const { headerBytes, headerFilled } = this;
+      const missing = headerFilled === 0 ? headerBytes : headerBytes.subarray(headerFilled);
+      this.headerFilled += this.stream.read(missing);
       if (this.headerFilled < HEADER_SIZE) return undefined;
       const { len } = this.header;
       // Before any memory is set aside: XSA-420 is a length of a gigabyte.
@@ -49,7 +52,9 @@ export class PacketStream {
     }
     const { payload } = this;
     if (this.payloadFilled < payload.length) {
-      this.payloadFilled += this.stream.read(payload.subarray(this.payloadFilled));
+      const { payloadFilled } = this;
+      const missing = payloadFilled === 0 ? payload : payload.subarray(payloadFilled);
+      this.payloadFilled += this.stream.read(missing);
       if (this.payloadFilled < payload.length) return undefined;
     }
     const { type, req_id, tx_id } = this.header;
@@ -75,7 +80,7 @@ export class PacketStream {
    */
   send(packet: Packet): void {
     this.reserve(HEADER_SIZE + packet.payload.length);
-    this.queueEnd = writePacket(packet, this.queue, this.queueEnd);
+    this.queueEnd = this.writer.write(packet, this.queueEnd);
   }
 
   /** Bytes that `send` took and the stream has not. */
@@ -97,7 +102,7 @@ export class PacketStream {
     }
     this.queueStart = 0;
     this.queueEnd = 0;
-    if (this.queue.length > QUEUE_CAPACITY_KEPT) this.queue = new Uint8Array(QUEUE_CAPACITY_MIN);
+    if (this.queue.length > QUEUE_CAPACITY_KEPT) this.use(new Uint8Array(QUEUE_CAPACITY_MIN));
     return true;
   }
 
@@ -127,8 +132,13 @@ export class PacketStream {
     while (2 * queued + size > capacity) capacity *= 2;
     const target = capacity === this.queue.length ? this.queue : new Uint8Array(capacity);
     target.set(this.queue.subarray(this.queueStart, this.queueEnd));
-    this.queue = target;
+    if (target !== this.queue) this.use(target);
     this.queueStart = 0;
     this.queueEnd = queued;
+  }
+
+  private use(queue: Uint8Array<ArrayBuffer>): void {
+    this.queue = queue;
+    this.writer = new PacketWriter(queue);
   }
 }

@@ -9,7 +9,9 @@ import {
   XS_DIRECTORY_PART,
   XS_ERROR,
   XS_GET_DOMAIN_PATH,
+  XS_GET_FEATURE,
   XS_GET_PERMS,
+  XS_GET_QUOTA,
   XS_INTRODUCE,
   XS_IS_DOMAIN_INTRODUCED,
   XS_MKDIR,
@@ -18,7 +20,9 @@ import {
   XS_RESET_WATCHES,
   XS_RESUME,
   XS_RM,
+  XS_SET_FEATURE,
   XS_SET_PERMS,
+  XS_SET_QUOTA,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
@@ -47,25 +51,37 @@ export interface Packet {
   readonly payload: Uint8Array;
 }
 
-/** Writes the packet at `offset` of `target` and returns the offset after it. */
-export function writePacket(packet: Packet, target: Uint8Array, offset: number): number {
-  const { payload } = packet;
-  if (payload.length > PAYLOAD_MAX) {
-    throw new RangeError(`a payload has at most ${PAYLOAD_MAX} bytes, not ${payload.length}`);
+/** Puts packets into memory that is large enough for them, one after the other. */
+export class PacketWriter {
+  private readonly target: Uint8Array;
+  private readonly header: ReturnType<typeof XsdSockmsg.view>;
+
+  constructor(target: Uint8Array) {
+    this.target = target;
+    this.header = XsdSockmsg.view(target);
   }
-  const header = XsdSockmsg.view(target, offset);
-  header.type = packet.type;
-  header.req_id = packet.requestId;
-  header.tx_id = packet.transactionId;
-  header.len = payload.length;
-  target.set(payload, offset + HEADER_SIZE);
-  return offset + HEADER_SIZE + payload.length;
+
+  /** Writes the packet at `offset` and returns the offset after it. Throws RangeError when the payload is too long. */
+  write(packet: Packet, offset: number): number {
+    const { target, header } = this;
+    const { payload } = packet;
+    if (payload.length > PAYLOAD_MAX) {
+      throw new RangeError(`a payload has at most ${PAYLOAD_MAX} bytes, not ${payload.length}`);
+    }
+    header.moveTo(offset);
+    header.type = packet.type;
+    header.req_id = packet.requestId;
+    header.tx_id = packet.transactionId;
+    header.len = payload.length;
+    target.set(payload, offset + HEADER_SIZE);
+    return offset + HEADER_SIZE + payload.length;
+  }
 }
 
 /** The packet as bytes on the wire. Throws RangeError when its payload is too long. */
 export function encodePacket(packet: Packet): Uint8Array {
   const bytes = new Uint8Array(HEADER_SIZE + packet.payload.length);
-  writePacket(packet, bytes, 0);
+  new PacketWriter(bytes).write(packet, 0);
   return bytes;
 }
 
@@ -171,6 +187,10 @@ const OPERATION_NAMES = new Map<number, string>([
   [XS_SET_TARGET, 'SET_TARGET'],
   [XS_RESET_WATCHES, 'RESET_WATCHES'],
   [XS_DIRECTORY_PART, 'DIRECTORY_PART'],
+  [XS_GET_FEATURE, 'GET_FEATURE'],
+  [XS_SET_FEATURE, 'SET_FEATURE'],
+  [XS_GET_QUOTA, 'GET_QUOTA'],
+  [XS_SET_QUOTA, 'SET_QUOTA'],
 ]);
 
 /** What a packet's type is called in messages: `READ`, or its number. */

@@ -6,7 +6,11 @@ import { XENSTORE_ABS_PATH_MAX, XENSTORE_REL_PATH_MAX } from '../abi/io/xs_wire.
 import { XenError } from '../base/errors.ts';
 import type { DomId } from '../base/ids.ts';
 
+const SLASH = '/'.charCodeAt(0);
+const AT = '@'.charCodeAt(0);
 const FORBIDDEN_CHARACTER = /[^A-Za-z0-9\-/_@]/;
+/** Components of allowed characters, none of them empty, with a slash before, between and not behind. */
+const ABSOLUTE_PATH = /^(?:\/|(?:\/[A-Za-z0-9\-_@]+)+)$/;
 
 /** As much of a path as an error message can bear; a hostile one may be long and unprintable. */
 function quote(path: string): string {
@@ -20,11 +24,11 @@ function refuse(path: string, rule: string): never {
 
 /** Whether the path names a happening, such as `@introduceDomain`, and no node. */
 export function isSpecialPath(path: string): boolean {
-  return path.startsWith('@');
+  return path.charCodeAt(0) === AT;
 }
 
 export function isAbsolutePath(path: string): boolean {
-  return path.startsWith('/');
+  return path.charCodeAt(0) === SLASH;
 }
 
 /** Where relative paths of a domain stand. */
@@ -44,6 +48,7 @@ function checkLength(path: string): void {
 }
 
 function checkGrammar(path: string): void {
+  if (ABSOLUTE_PATH.test(path)) return;
   const forbidden = FORBIDDEN_CHARACTER.exec(path);
   if (forbidden !== null) {
     refuse(path, `a path is made of A-Z a-z 0-9 - / _ @, not of ${JSON.stringify(forbidden[0])}`);
@@ -90,15 +95,22 @@ export function childPath(parent: string, name: string): string {
   return parent === '/' ? `/${name}` : `${parent}/${name}`;
 }
 
+/** As `lastIndexOf('/')`, which takes several times as long for the short names that nodes have. */
+function lastSlash(path: string): number {
+  let at = path.length - 1;
+  while (at >= 0 && path.charCodeAt(at) !== SLASH) at--;
+  return at;
+}
+
 /** The path of the node above; the root is above itself. */
 export function parentPath(absolute: string): string {
-  const slash = absolute.lastIndexOf('/');
+  const slash = lastSlash(absolute);
   return slash <= 0 ? '/' : absolute.slice(0, slash);
 }
 
 /** The last component; empty for the root. */
 export function pathName(absolute: string): string {
-  return absolute.slice(absolute.lastIndexOf('/') + 1);
+  return absolute.slice(lastSlash(absolute) + 1);
 }
 
 /** Whether a path is `ancestor` or stands below it. Both absolute, or both relative to one home. */

@@ -5,7 +5,7 @@
  * The names stand in runs of at most `RUN_MAX`, so that one more child costs the copy of one run
  * and of the list of runs, not of ten thousand names.
  */
-import { latin1Write } from '../base/bytes.ts';
+import { latin1Encode } from '../base/bytes.ts';
 
 interface Entry {
   readonly name: string;
@@ -13,7 +13,11 @@ interface Entry {
   readonly birth: number;
 }
 
-type Run = readonly Entry[];
+interface Run {
+  readonly entries: readonly Entry[];
+  /** Bytes of its names, each with a NUL after it. */
+  readonly byteLength: number;
+}
 
 const RUN_MAX = 64;
 
@@ -29,13 +33,16 @@ function lastUpTo<Item>(items: readonly Item[], birth: number, birthOf: (item: I
   return low;
 }
 
+function runOf(entries: readonly Entry[]): Run {
+  return { entries, byteLength: entries.reduce((sum, { name }) => sum + name.length + 1, 0) };
+}
+
 export class ChildList implements Iterable<string> {
   private readonly runs: readonly Run[];
   /** How many children. */
   readonly count: number;
   /** Bytes of all names, each with a NUL after it: what `XS_DIRECTORY` answers with. */
   readonly byteLength: number;
-  private wire: Uint8Array | undefined;
 
   private constructor(runs: readonly Run[], count: number, byteLength: number) {
     this.runs = runs;
@@ -46,44 +53,57 @@ export class ChildList implements Iterable<string> {
   static readonly empty = new ChildList([], 0, 0);
 
   *[Symbol.iterator](): Iterator<string> {
-    for (const run of this.runs) for (const { name } of run) yield name;
+    for (const { entries } of this.runs) for (const { name } of entries) yield name;
   }
 
   /** With one more child, which is not yet here. */
   with(name: string, birth: number): ChildList {
     const entry = { name, birth };
     const at = Math.max(0, this.runAt(birth));
-    const run = this.runs[at] ?? [];
+    const run = this.runs[at]?.entries ?? [];
     const index = lastUpTo(run, birth, (other) => other.birth) + 1;
     const longer = [...run.slice(0, index), entry, ...run.slice(index)];
     // A run that is full is halved, unless it grows at its end as it does nearly always.
     const middle = index === run.length ? RUN_MAX : RUN_MAX / 2;
     const parts =
       longer.length > RUN_MAX ? [longer.slice(0, middle), longer.slice(middle)] : [longer];
-    const runs = [...this.runs.slice(0, at), ...parts, ...this.runs.slice(at + 1)];
+    const runs = [...this.runs.slice(0, at), ...parts.map(runOf), ...this.runs.slice(at + 1)];
     return new ChildList(runs, this.count + 1, this.byteLength + name.length + 1);
   }
 
   /** Without the child of that name and birth, which is here. */
   without(name: string, birth: number): ChildList {
     const at = this.runAt(birth);
-    const run = (this.runs[at] ?? []).filter((entry) => entry.name !== name);
-    const middle = run.length > 0 ? [run] : [];
+    const run = (this.runs[at]?.entries ?? []).filter((entry) => entry.birth !== birth);
+    const middle = run.length > 0 ? [runOf(run)] : [];
     const runs = [...this.runs.slice(0, at), ...middle, ...this.runs.slice(at + 1)];
     return new ChildList(runs, this.count - 1, this.byteLength - name.length - 1);
   }
 
-  /** The names as `XS_DIRECTORY` answers with them: each followed by NUL. Made once, then kept. */
-  get bytes(): Uint8Array {
-    if (this.wire === undefined) {
-      this.wire = new Uint8Array(this.byteLength);
-      let at = 0;
-      for (const name of this) at = latin1Write(name, this.wire, at) + 1;
+  /**
+   * The names as `XS_DIRECTORY` answers with them, each followed by NUL, from the byte at `offset`:
+   * as many whole names as `room` bytes hold. No other name is looked at than those returned and
+   * the rest of their runs.
+   */
+  bytesFrom(offset: number, room: number): Uint8Array {
+    let text = '';
+    let skip = offset;
+    for (const { entries, byteLength } of this.runs) {
+      if (skip >= byteLength) {
+        skip -= byteLength;
+        continue;
+      }
+      for (const { name } of entries) {
+        const rest = skip > name.length ? '' : `${name.slice(skip)}\0`;
+        skip = Math.max(0, skip - name.length - 1);
+        if (text.length + rest.length > room) return latin1Encode(text);
+        text += rest;
+      }
     }
-    return this.wire;
+    return latin1Encode(text);
   }
 
   private runAt(birth: number): number {
-    return lastUpTo(this.runs, birth, (run) => (run[0] as Entry).birth);
+    return lastUpTo(this.runs, birth, ({ entries }) => (entries[0] as Entry).birth);
   }
 }

@@ -1,18 +1,27 @@
 /** The requests about watches and transactions: what a connection has of its own. */
-import { XENSTORE_REL_PATH_MAX } from '../abi/io/xs_wire.ts';
+import { XENSTORE_REL_PATH_MAX, XENSTORE_SERVER_FEATURE_WATCHDEPTH } from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
 import { isAbsolutePath, isSpecialPath } from '../xenstore/path.ts';
-import type { Request } from './request.ts';
+import { commitTransaction } from './replay.ts';
+import { leadingInteger, type Request } from './request.ts';
+import { TRANSACTION_COST } from './transaction.ts';
 import { pathSeenBy } from './watch.ts';
 
-/** A path and a token, exactly. Throws EINVAL. */
-function pathAndToken(request: Request): [string, string] {
-  const strings = request.strings(2);
-  if (strings.length !== 2) {
-    throw new XenError('EINVAL', 'read a watch', 'it is a path and a token');
+function refuse(rule: string): never {
+  throw new XenError('EINVAL', 'read a watch', rule);
+}
+
+/** A path and a token, exactly, and where the client has been offered that, a depth. Throws EINVAL. */
+function watchAsked(request: Request): { path: string; token: string; depth: number | undefined } {
+  const [path = '', token = '', depthText, ...others] = request.strings(2);
+  const takesDepth = (request.connection.features & XENSTORE_SERVER_FEATURE_WATCHDEPTH) !== 0;
+  if (others.length > 0 || (depthText !== undefined && !takesDepth)) {
+    refuse(`it is a path and a token${takesDepth ? ', or these and a depth' : ''}`);
   }
-  return strings as [string, string];
+  const depth = depthText === undefined ? undefined : leadingInteger(depthText);
+  if (depth !== undefined && depth < 0) refuse('a depth is not negative');
+  return { path, token, depth };
 }
 
 /** Happenings may be called anything; those that never happen do no harm. */
@@ -25,21 +34,21 @@ function watchedPath(request: Request, path: string): string {
 }
 
 export function watch(request: Request): Uint8Array {
-  const { connection, store } = request;
-  const [path, token] = pathAndToken(request);
+  const { connection } = request;
+  const { path, token, depth } = watchAsked(request);
   const absolute = watchedPath(request, path);
   if (connection.findWatch(absolute, token) !== undefined) {
     throw new XenError('EEXIST', `watch ${path}`, 'with the same token');
   }
   const { account, home } = connection.domain;
-  if (!connection.privileged && account.watches > store.quotas.watches) {
+  if (account.watches > account.limit('watches')) {
     throw account.denied('E2BIG', 'watches', 'a watch');
   }
   if (account.memoryExceededBy(absolute.length + token.length)) {
     throw account.denied('ENOMEM', 'memoryHard', 'memory for a watch');
   }
   const relative = !isAbsolutePath(path) && !isSpecialPath(path);
-  const added = { watcher: connection, path: absolute, token, home: relative ? home : '' };
+  const added = { watcher: connection, path: absolute, token, depth, home: relative ? home : '' };
   connection.addWatch(added);
   request.afterReply = () => connection.deliver(pathSeenBy(added, absolute), token, undefined);
   return OK_PAYLOAD;
@@ -47,7 +56,9 @@ export function watch(request: Request): Uint8Array {
 
 export function unwatch(request: Request): Uint8Array {
   const { connection } = request;
-  const [path, token] = pathAndToken(request);
+  const strings = request.strings(2);
+  const [path, token] = strings as [string, string];
+  if (strings.length > 2) refuse('what is not watched any more is a path and a token');
   const relative = !isAbsolutePath(path) && !isSpecialPath(path);
   const absolute = relative ? `${connection.domain.home}/${path}` : path;
   const found = connection.findWatch(absolute, token);
@@ -62,13 +73,16 @@ export function resetWatches(request: Request): Uint8Array {
 }
 
 export function startTransaction(request: Request): Uint8Array {
-  const { connection, store, transaction } = request;
+  const { connection, transaction } = request;
   if (transaction !== undefined) {
     throw new XenError('EBUSY', 'start a transaction', 'there are none within another');
   }
   const { account } = connection.domain;
-  if (!connection.privileged && connection.transactions.size > store.quotas.transactions) {
+  if (connection.transactions.size > account.limit('transactions')) {
     throw account.denied('ENOSPC', 'transactions', 'a transaction');
+  }
+  if (account.memoryExceededBy(TRANSACTION_COST)) {
+    throw account.denied('ENOMEM', 'memoryHard', 'memory for a transaction');
   }
   return encodeStrings(String(connection.startTransaction().id));
 }
@@ -81,7 +95,7 @@ export function endTransaction(request: Request): Uint8Array {
   }
   if (transaction === undefined) throw new XenError('ENOENT', 'end a transaction', 'none is meant');
   try {
-    if (verdict === 'T') transaction.commit(request.charge);
+    if (verdict === 'T') commitTransaction(request, transaction);
   } finally {
     connection.endTransaction(transaction);
   }

@@ -13,6 +13,7 @@ import { encodeError, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
 import { PacketStream } from '../xenstore/packet-stream.ts';
 import { Charge } from './charge.ts';
 import type { Domain } from './domain.ts';
+import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Identity } from './permissions.ts';
@@ -101,6 +102,11 @@ export class Connection implements Watcher, Requester {
 
   get target(): Identity | undefined {
     return this.carrier.domain?.target;
+  }
+
+  /** `XENSTORE_SERVER_FEATURE_…` that it is offered. */
+  get features(): number {
+    return this.carrier.domain?.features ?? SERVER_FEATURES;
   }
 
   /** Closed or ignored: nothing is read from it or sent to it any more. */

@@ -1,8 +1,12 @@
 /** `xenstore-control`: what an operator asks xenstored itself. */
 import { XenError } from '../base/errors.ts';
-import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
+import { encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
+import { showTransactions, showWatches } from './control-inspection.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from './quota-names.ts';
 import { leadingDomid, leadingInteger, type Request } from './request.ts';
+
+/** Bytes of the first line of an answer to `trace`. */
+const TRACE_HEAD_MAX = 64;
 
 interface Command {
   /** What `help` says that it takes. */
@@ -46,7 +50,7 @@ function showUsage(request: Request, domid: number): Uint8Array {
   const usage: readonly [string, number][] = [
     ['nodes', account.nodes],
     ['watches', account.watches],
-    ['transactions', request.services.introductions.transactionsOf(domain)],
+    ['transactions', request.services.introductions.transactionsOf(domain).length],
     ['outstanding', account.outstanding],
     ['memory', account.memory],
   ];
@@ -76,6 +80,19 @@ function writeMemoryReport(request: Request, args: readonly string[]): Uint8Arra
   return OK_PAYLOAD;
 }
 
+/** Lines of the trace from the number given on; the first line of the answer has the number for next time. */
+function showTrace(request: Request, args: readonly string[]): Uint8Array {
+  const [from] = args;
+  if (args.length > 1 || (from !== undefined && !/^\d{1,15}$/.test(from))) {
+    refuse('trace', COMMANDS.trace?.takes ?? '');
+  }
+  const room = PAYLOAD_MAX - TRACE_HEAD_MAX;
+  const { recent } = request.services.trace;
+  const part = recent.read(from === undefined ? undefined : Number(from), room);
+  const lines = part.lines.map((line) => `${line}\n`).join('');
+  return encodeStrings(`trace ${part.next} ${part.lost}\n${lines}`);
+}
+
 function quota(request: Request, args: readonly string[]): Uint8Array {
   const [first = '', ...rest] = args;
   if (args.length === 0) return showQuotas(request, HARD_QUOTAS);
@@ -94,7 +111,7 @@ function softQuota(request: Request, args: readonly string[]): Uint8Array {
   return setQuota(request, SOFT_QUOTAS, rest);
 }
 
-/** In the order of `help`, which is C's. */
+/** In the order of `help`, which is C's; then those of oxenstored, and ours. */
 const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     takes: '',
@@ -141,6 +158,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   quota: { takes: '[set <name> <val>|<domid>]', run: quota },
   'quota-soft': { takes: '[set <name> <val>]', run: softQuota },
+  watches: {
+    takes: '',
+    run: (request, args) => {
+      if (args.length > 0) refuse('watches', '');
+      return showWatches(request);
+    },
+  },
+  txn: {
+    takes: '<domid>',
+    run: (request, args) => {
+      const [domid] = args;
+      if (args.length !== 1 || domid === undefined) refuse('txn', '<domid>');
+      return showTransactions(request, domid);
+    },
+  },
+  trace: { takes: '[<number>]', run: showTrace },
   help: {
     takes: '',
     run: (_request, args) => {

@@ -4,6 +4,7 @@ import { DOMID_FIRST_RESERVED, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, DomainInfo } from '../hypervisor/contract.ts';
 import { domainHome } from '../xenstore/path.ts';
+import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
 import { type Identity, NO_INCARNATION } from './permissions.ts';
 import { Account, type Quotas } from './quota.ts';
@@ -14,6 +15,8 @@ export class Domain implements Identity {
   readonly account: Account;
   /** Has, or had until it broke a rule, a ring that we serve. */
   introduced = false;
+  /** `XENSTORE_SERVER_FEATURE_…` that it is offered, or will be. */
+  features = SERVER_FEATURES;
   /** It was told that this domain has shut down; `XS_RESUME` takes that back. */
   shutdown = false;
   /** Lends this domain its rights: a guest to the stub domain of its device model. */

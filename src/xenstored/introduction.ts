@@ -13,6 +13,7 @@ import type { XenstoredOptions } from './options.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN, type Store } from './store.ts';
+import type { Transaction } from './transaction.ts';
 import { postOrder } from './tree.ts';
 import { LiveView } from './view.ts';
 
@@ -58,9 +59,9 @@ export class Introductions {
     return domain;
   }
 
-  /** How many transactions the domain has open. */
-  transactionsOf(domain: Domain): number {
-    return this.introduced.get(domain)?.connection?.transactions.size ?? 0;
+  /** The transactions that the domain has open. */
+  transactionsOf(domain: Domain): readonly Transaction[] {
+    return [...(this.introduced.get(domain)?.connection?.transactions.values() ?? [])];
   }
 
   /**
@@ -90,7 +91,7 @@ export class Introductions {
       pages.close();
       throw error;
     }
-    if (domid !== this.parts.options.masterDomid) store.fireSpecial(INTRODUCE_DOMAIN);
+    if (domid !== this.parts.options.masterDomid) store.fireSpecial(INTRODUCE_DOMAIN, [domid]);
   }
 
   /** Serves the ring of our own kernel, which nobody introduces. Both belong to us from here on. */
@@ -144,6 +145,7 @@ export class Introductions {
     const { ring } = introduced;
     if (reset) ring.reset();
     ring.tellError(XENSTORE_ERROR_NONE);
+    ring.offer(domain.features);
     const stream = ring.connect(channel);
     introduced.connection = this.parts.connect(`domain ${domain.domid}`, {
       stream,
@@ -157,18 +159,18 @@ export class Introductions {
   /** Asks Xen about every domain, since the interrupt does not say which one it is about. */
   private lookForDead(): void {
     const { store, domainControl } = this.parts;
-    let newlyShutdown = false;
+    const newlyShutdown: number[] = [];
     for (const domain of store.domains) {
       if (domain.domid === 0 || domainControl === undefined) continue;
       const info = store.domains.info(domain.domid);
       if (info !== undefined && domain.introduced && info.shutdown && !domain.shutdown) {
         domain.shutdown = true;
-        newlyShutdown = true;
+        newlyShutdown.push(domain.domid);
       }
       // One that has no ring is kept until its number is free for another.
       if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
     }
-    if (newlyShutdown) store.fireSpecial(RELEASE_DOMAIN);
+    if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
   /** Ends all that the domain has here, so that a later one with its domid inherits nothing. */
@@ -180,7 +182,7 @@ export class Introductions {
     store.domains.forget(domain);
     this.introduced.delete(domain);
     introduced?.ring.close();
-    if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN);
+    if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN, [domain.domid]);
     domain.introduced = false;
   }
 

@@ -4,15 +4,8 @@ import { absolutePath, parentPath } from '../xenstore/path.ts';
 import { ChildList } from './child-list.ts';
 import { MAY_OWN, MAY_WRITE, ownedBy, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Store } from './store.ts';
-import {
-  NO_VALUE,
-  type Node,
-  nodeSize,
-  postOrder,
-  type Visit,
-  withChild,
-  withoutChild,
-} from './tree.ts';
+import { type Node, nodeSize, postOrder, type Visit, withChild, withoutChild } from './tree.ts';
+import { NO_VALUE, type Value } from './value.ts';
 import type { Requester, View } from './view.ts';
 
 const DOMAIN_PREFIX = /^\/local\/domain\/\d{1,5}\//;
@@ -31,9 +24,9 @@ export class Nodes {
   /** The absolute form of a node's path. Throws EINVAL. */
   resolve(path: string): string {
     const absolute = absolutePath(path, this.requester.domain.home);
-    const { pathLength } = this.store.quotas;
+    const pathLength = this.requester.domain.account.quota('pathLength');
     // Longer than the quota only by the prefix that the path of a domain's own nodes must have.
-    const extra = absolute.length - pathLength;
+    const extra = pathLength === 0 ? 0 : absolute.length - pathLength;
     if (extra > 0 && extra > (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0)) {
       throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
     }
@@ -48,13 +41,15 @@ export class Nodes {
   }
 
   /** Writes the value, and creates the node and those above it where there are none. */
-  write(path: string, value: Uint8Array): void {
+  write(path: string, value: Value): void {
     const node = this.find(path, MAY_WRITE);
     if (node === undefined) {
       this.create(path, value);
       return;
     }
-    const written = { ...node, value, generation: this.store.nextGeneration() };
+    const { permissions, children, birth } = node;
+    const generation = this.store.nextGeneration();
+    const written: Node = { value, permissions, children, generation, birth };
     this.checkSize(path, written);
     this.view.apply([{ path, node: written }]);
     this.view.changed(path, false, { node: written });
@@ -81,7 +76,9 @@ export class Nodes {
     if (!this.requester.privileged && ownerOf(permissions).domid !== owner) {
       throw new XenError('EPERM', `set permissions of ${path}`, 'the owner is not yours to change');
     }
-    const changed = { ...node, permissions, generation: this.store.nextGeneration() };
+    const { value, children, birth } = node;
+    const generation = this.store.nextGeneration();
+    const changed: Node = { value, permissions, children, generation, birth };
     this.checkSize(path, changed);
     this.view.apply([{ path, node: changed }]);
     this.view.changed(path, false, { node: changed, before: node.permissions });
@@ -105,7 +102,7 @@ export class Nodes {
     throw new XenError('EACCES', `use ${path}`);
   }
 
-  private create(path: string, value: Uint8Array): void {
+  private create(path: string, value: Value): void {
     const missing = [path];
     let above = parentPath(path);
     let parent = this.view.get(above);
@@ -129,7 +126,7 @@ export class Nodes {
   private construct(
     missing: readonly string[],
     inherited: Permissions,
-    value: Uint8Array,
+    value: Value,
   ): { path: string; node: Node }[] {
     const { privileged, domain } = this.requester;
     // What the tools create in a guest's place is the guest's; what a guest creates is its own.
@@ -156,17 +153,16 @@ export class Nodes {
 
   private checkCount(more: number): void {
     const { account } = this.requester.domain;
-    const limit = this.store.quotas.nodes;
-    if (!this.requester.privileged && account.nodes + this.view.countedNow(more) > limit) {
+    if (account.nodes + this.view.countedNow(more) > account.limit('nodes')) {
       throw account.denied('ENOSPC', 'nodes', 'a node');
     }
   }
 
   private checkSize(path: string, node: Node): void {
-    const limit = this.store.quotas.nodeSize;
-    if (this.requester.privileged || nodeSize(node) < limit) return;
+    const { account } = this.requester.domain;
+    if (nodeSize(node) < account.limit('nodeSize')) return;
     this.view.spoil();
-    throw this.requester.domain.account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
+    throw account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
   }
 }
 

@@ -1,36 +1,34 @@
 /** The requests of the protocol, and who may send them: docs/misc/xenstore.txt. */
 import {
   XS_CONTROL,
-  XS_DIRECTORY,
-  XS_DIRECTORY_PART,
   XS_ERROR,
   XS_GET_DOMAIN_PATH,
-  XS_GET_PERMS,
+  XS_GET_FEATURE,
+  XS_GET_QUOTA,
   XS_INTRODUCE,
   XS_IS_DOMAIN_INTRODUCED,
-  XS_MKDIR,
-  XS_READ,
   XS_RELEASE,
   XS_RESET_WATCHES,
   XS_RESUME,
-  XS_RM,
-  XS_SET_PERMS,
+  XS_SET_FEATURE,
+  XS_SET_QUOTA,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
   XS_UNWATCH,
   XS_WATCH,
-  XS_WRITE,
 } from '../abi/io/xs_wire.ts';
-import { errorMessage, XenError } from '../base/errors.ts';
-import { encodeError, operationName, type Packet } from '../xenstore/packet.ts';
+import { XenError } from '../base/errors.ts';
+import { operationName, type Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
 import type { Connection } from './connection.ts';
 import * as own from './connection-operations.ts';
 import { control } from './control.ts';
 import * as domains from './domain-operations.ts';
-import * as nodes from './node-operations.ts';
-import { Request, type Services } from './request.ts';
+import * as features from './feature-operations.ts';
+import { NODE_OPERATIONS } from './node-operations.ts';
+import type { Reply } from './reply.ts';
+import { errorReply, Request, type Services } from './request.ts';
 import type { Transaction } from './transaction.ts';
 
 interface Operation {
@@ -43,10 +41,8 @@ interface Operation {
 }
 
 const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
+  ...[...NODE_OPERATIONS].map(([type, run]) => [type, { run }] as const),
   [XS_CONTROL, { run: control, privileged: true }],
-  [XS_DIRECTORY, { run: nodes.directory }],
-  [XS_READ, { run: nodes.read }],
-  [XS_GET_PERMS, { run: nodes.getPermissions }],
   [XS_WATCH, { run: own.watch, ignoresTransaction: true }],
   [XS_UNWATCH, { run: own.unwatch, ignoresTransaction: true }],
   [XS_TRANSACTION_START, { run: own.startTransaction }],
@@ -54,15 +50,14 @@ const OPERATIONS: ReadonlyMap<number, Operation> = new Map<number, Operation>([
   [XS_INTRODUCE, { run: domains.introduce, privileged: true }],
   [XS_RELEASE, { run: domains.release, privileged: true }],
   [XS_GET_DOMAIN_PATH, { run: domains.getDomainPath }],
-  [XS_WRITE, { run: nodes.write }],
-  [XS_MKDIR, { run: nodes.mkdir }],
-  [XS_RM, { run: nodes.remove }],
-  [XS_SET_PERMS, { run: nodes.setPermissions }],
   [XS_IS_DOMAIN_INTRODUCED, { run: domains.isDomainIntroduced, privileged: true }],
   [XS_RESUME, { run: domains.resume, privileged: true }],
   [XS_SET_TARGET, { run: domains.setTarget, privileged: true }],
   [XS_RESET_WATCHES, { run: own.resetWatches }],
-  [XS_DIRECTORY_PART, { run: nodes.directoryPart }],
+  [XS_GET_FEATURE, { run: features.getFeature }],
+  [XS_SET_FEATURE, { run: features.setFeature, privileged: true }],
+  [XS_GET_QUOTA, { run: features.getQuota, privileged: true }],
+  [XS_SET_QUOTA, { run: features.setQuota, privileged: true }],
 ]);
 
 function transactionOf(connection: Connection, packet: Packet): Transaction | undefined {
@@ -72,13 +67,6 @@ function transactionOf(connection: Connection, packet: Packet): Transaction | un
     throw new XenError('ENOENT', `use transaction ${packet.transactionId}`);
   }
   return transaction;
-}
-
-/** What is wrong with a request is told to whoever sent it; what is wrong with us, to the operator too. */
-function codeOf(error: unknown, services: Services, connection: Connection) {
-  if (error instanceof XenError) return error.code;
-  services.log.error(`a request of ${connection.name} failed: ${errorMessage(error)}`);
-  return 'EIO';
 }
 
 function prepare(
@@ -105,17 +93,16 @@ export function answer(
   charge: Charge | undefined,
 ): void {
   services.trace.packet('IN', connection.name, packet.type, packet.payload);
-  let type = packet.type;
-  let payload: Uint8Array;
-  let afterReply = () => {};
+  let request: Request | undefined;
+  let reply: Reply;
   try {
-    const { request, operation } = prepare(connection, services, packet, charge);
-    payload = operation.run(request);
-    afterReply = request.afterReply;
+    const prepared = prepare(connection, services, packet, charge);
+    request = prepared.request;
+    reply = { type: packet.type, payload: prepared.operation.run(request) };
   } catch (error) {
-    type = XS_ERROR;
-    payload = encodeError(codeOf(error, services, connection));
+    reply = errorReply(error, connection, services);
   }
-  connection.reply(packet, type, payload, charge);
-  afterReply();
+  if (request?.aboutNodes) request.transaction?.record(packet, reply);
+  connection.reply(packet, reply.type, reply.payload, charge);
+  if (reply.type !== XS_ERROR) request?.afterReply();
 }

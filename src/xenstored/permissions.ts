@@ -35,6 +35,9 @@ export type Permissions = readonly PermissionEntry[];
 /** Of an entry for a domain that did not exist. */
 export const NO_INCARNATION = 0;
 
+/** Of an entry that means every domain. */
+export const EVERY_INCARNATION = -1;
+
 /** One domain among all that ever were. */
 export interface Identity {
   readonly domid: number;
@@ -52,6 +55,7 @@ export interface Caller {
 }
 
 function names(entry: PermissionEntry, who: Identity | undefined): boolean {
+  if (entry.incarnation === EVERY_INCARNATION) return true;
   return who !== undefined && entry.domid === who.domid && entry.incarnation === who.incarnation;
 }
 

@@ -29,13 +29,13 @@ const BITS = 5;
 const MASK = (1 << BITS) - 1;
 const EMPTY: Branch<never> = { bitmap: 0, slots: [] };
 
-/** FNV-1a over the characters. */
+/** FNV-1a over the characters, as a signed number, which takes no memory of its own. */
 function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
+  let hash = 0x811c9dc5 | 0;
   for (let i = 0; i < key.length; i++) {
     hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
   }
-  return hash >>> 0;
+  return hash;
 }
 
 function bitCount(bitmap: number): number {
@@ -54,14 +54,18 @@ function replaced<Item>(items: readonly Item[], index: number, item: Item): Item
 }
 
 function inserted<Item>(items: readonly Item[], index: number, item: Item): Item[] {
-  const copy = items.slice();
-  copy.splice(index, 0, item);
+  // Not by splice, which leaves room for more items that never come.
+  const copy = new Array<Item>(items.length + 1);
+  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
+  copy[index] = item;
+  for (let i = index; i < items.length; i++) copy[i + 1] = items[i] as Item;
   return copy;
 }
 
 function removed<Item>(items: readonly Item[], index: number): Item[] {
-  const copy = items.slice();
-  copy.splice(index, 1);
+  const copy = new Array<Item>(items.length - 1);
+  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
+  for (let i = index; i < copy.length; i++) copy[i] = items[i + 1] as Item;
   return copy;
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 
-/** The limits and their names in `xenstore-control quota`; they hold for unprivileged domains. */
+/** The limits, 0 for none; all but that on paths hold for unprivileged domains only. */
 export interface Quotas {
   /** Nodes that a domain may own. */
   nodes: number;
@@ -12,14 +12,15 @@ export interface Quotas {
    * already, so it lets one more be set than the name says; the same goes for transactions.
    */
   watches: number;
+  /** Transactions that a domain may have open; each takes memory of its domain besides. */
   transactions: number;
   /** Requests of a domain whose replies, or whose events at others, have not been taken yet. */
   outstanding: number;
   /** Nodes that one transaction may touch. */
   transactionNodes: number;
-  /** Bytes above which the domain is no longer listened to; 0 for no limit. */
+  /** Bytes above which the domain is no longer listened to. */
   memoryHard: number;
-  /** Bytes above which a warning is logged; 0 for none. */
+  /** Bytes above which a warning is logged. */
   memorySoft: number;
   /** Bytes of one node, as `nodeSize` counts them; a node is smaller than this. */
   nodeSize: number;
@@ -29,11 +30,14 @@ export interface Quotas {
   permissions: number;
 }
 
-/** As in C's xenstored of Xen 4.17. */
+/**
+ * As in C's xenstored of Xen 4.17, except for transactions: ten are too few for 25 set-ups at once,
+ * and it is their memory that must be bounded, which `memoryHard` does.
+ */
 export const DEFAULT_QUOTAS: Readonly<Quotas> = {
   nodes: 1000,
   watches: 128,
-  transactions: 10,
+  transactions: 1000,
   outstanding: 20,
   transactionNodes: 1024,
   memoryHard: 2.5 * 1024 * 1024,
@@ -63,7 +67,10 @@ export class Account {
   private aboveSoft = false;
   private aboveHard = false;
   private readonly denials = new Map<string, Denials>();
+  /** The limits of all domains. */
   private readonly quotas: Readonly<Quotas>;
+  /** The limits that somebody has set for this domain alone. */
+  private readonly ownQuotas: Partial<Quotas> = {};
   private readonly clock: Clock;
   private readonly log: Log;
 
@@ -80,6 +87,22 @@ export class Account {
     return this.memoryUsed;
   }
 
+  /** The limit as it was set, for this domain or for all; 0 for none. */
+  quota(quota: keyof Quotas): number {
+    return this.ownQuotas[quota] ?? this.quotas[quota];
+  }
+
+  /** Sets a limit for this domain alone, 0 for none. It stays when that of all domains changes. */
+  setQuota(quota: keyof Quotas, value: number): void {
+    this.ownQuotas[quota] = value;
+  }
+
+  /** The limit that holds: infinite where there is none and for a privileged domain. */
+  limit(quota: keyof Quotas): number {
+    const value = this.quota(quota);
+    return this.privileged || value === 0 ? Number.POSITIVE_INFINITY : value;
+  }
+
   /** Counts `bytes` more, or fewer when negative, without a limit. */
   addMemory(bytes: number): void {
     this.memoryUsed += bytes;
@@ -88,19 +111,17 @@ export class Account {
 
   /** Whether `bytes` more would be too many. */
   memoryExceededBy(bytes: number): boolean {
-    const { memoryHard } = this.quotas;
-    return !this.privileged && memoryHard > 0 && this.memoryUsed + bytes >= memoryHard;
+    return this.memoryUsed + bytes >= this.limit('memoryHard');
   }
 
   /** Whether the domain uses so much that it is no longer listened to. */
   get stalled(): boolean {
-    if (this.privileged) return false;
-    return this.outstanding >= this.quotas.outstanding || this.memoryExceededBy(0);
+    return this.outstanding >= this.limit('outstanding') || this.memoryExceededBy(0);
   }
 
   /** The refusal of a limit, which the caller throws. Logged with the domain and the limit. */
   denied(code: ErrorCode, quota: keyof Quotas, what: string): XenError {
-    const limit = this.quotas[quota];
+    const limit = this.quota(quota);
     this.logDenial(quota, what);
     return new XenError(code, what, `quota ${quota} of domain ${this.domid} is ${limit}`);
   }
@@ -117,20 +138,19 @@ export class Account {
     this.log.warn(`domain ${this.domid} was denied: ${what}`, {
       domid: this.domid,
       quota,
-      limit: this.quotas[quota],
+      limit: this.quota(quota),
       ...(earlier === undefined ? {} : { denialsNotLogged: earlier.unlogged }),
     });
   }
 
   private noticeMemory(): void {
     if (this.privileged) return;
-    const { memorySoft, memoryHard } = this.quotas;
-    const aboveHard = memoryHard > 0 && this.memoryUsed >= memoryHard;
+    const aboveHard = this.memoryExceededBy(0);
     if (aboveHard && !this.aboveHard) {
       this.logDenial('memoryHard', 'memory is used up, its requests wait');
     }
     this.aboveHard = aboveHard;
-    const aboveSoft = memorySoft > 0 && this.memoryUsed >= memorySoft;
+    const aboveSoft = this.memoryUsed >= this.limit('memorySoft');
     if (aboveSoft && !this.aboveSoft) this.logDenial('memorySoft', 'uses much memory');
     this.aboveSoft = aboveSoft;
   }

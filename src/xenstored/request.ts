@@ -1,12 +1,15 @@
 /** One request, as an operation sees it: who asks, for what, and with what it may work. */
+
+import { XS_ERROR } from '../abi/io/xs_wire.ts';
 import type { Clock } from '../base/clock.ts';
-import { XenError } from '../base/errors.ts';
+import { errorMessage, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { decodeStrings, type Packet } from '../xenstore/packet.ts';
+import { decodeStrings, encodeError, type Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
 import type { Connection } from './connection.ts';
 import type { Introductions } from './introduction.ts';
 import { Nodes } from './nodes.ts';
+import type { Reply } from './reply.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import type { Transaction } from './transaction.ts';
@@ -28,6 +31,8 @@ export class Request {
   /** The transaction that it belongs to, if to any. */
   readonly transaction: Transaction | undefined;
   readonly charge: Charge | undefined;
+  /** The nodes were looked at: a transaction keeps such a request. */
+  aboutNodes = false;
   /** What is done after the reply was queued. */
   afterReply: () => void = () => {};
 
@@ -52,6 +57,7 @@ export class Request {
   /** The nodes, as the transaction has them if there is one. */
   nodes(): Nodes {
     const { store, transaction, charge, connection } = this;
+    this.aboutNodes = true;
     return new Nodes(store, transaction ?? new LiveView(store, charge), connection);
   }
 
@@ -77,6 +83,16 @@ export class Request {
     }
     return strings;
   }
+}
+
+/**
+ * The reply for what was thrown while a request was worked on. What is wrong with a request is told
+ * to whoever sent it; what is wrong with us, to the operator too.
+ */
+export function errorReply(error: unknown, connection: Connection, services: Services): Reply {
+  if (error instanceof XenError) return { type: XS_ERROR, payload: encodeError(error.code) };
+  services.log.error(`a request of ${connection.name} failed: ${errorMessage(error)}`);
+  return { type: XS_ERROR, payload: encodeError('EIO') };
 }
 
 /** A number as C's atoi() takes it from the start of a string: what is not one is 0. */

@@ -37,6 +37,11 @@ export class DomainRing {
     return this.stream;
   }
 
+  /** Tells the domain, `XENSTORE_SERVER_FEATURE_…`, what it may use. */
+  offer(features: number): void {
+    this.page.server_features = features;
+  }
+
   /** Empties both rings, as an introduction does. */
   reset(): void {
     const { page } = this;

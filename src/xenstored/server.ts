@@ -124,11 +124,9 @@ class Server implements Xenstored {
       log,
       trace: this.services.trace,
       answer: (connection, request, charge) => {
-        const revision = this.store.revision;
+        const { disturbances } = this.store;
         answer(connection, this.services, request, charge);
-        if (this.store.revision !== revision && this.store.openTransactions > 0) {
-          this.writeLimit.debit(connection.domain);
-        }
+        if (this.store.disturbances !== disturbances) this.writeLimit.debit(connection.domain);
       },
       wait_ms: (domain) => this.writeLimit.wait_ms(domain),
       eventsQueued: (connection) => this.unflushed.add(connection),

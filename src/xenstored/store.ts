@@ -6,8 +6,11 @@ import { ChildList } from './child-list.ts';
 import type { Domain, Domains } from './domain.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Quotas } from './quota.ts';
-import { NO_VALUE, type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
-import { pathSeenBy, type Watcher, WatchIndex } from './watch.ts';
+import { Snapshots } from './snapshots.ts';
+import { TouchedPaths } from './touched-paths.ts';
+import { type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { NO_VALUE } from './value.ts';
+import { pathSeenBy, type Watch, type Watcher, WatchIndex } from './watch.ts';
 
 /** What became of one node; absent where it was removed. */
 export interface Change {
@@ -40,6 +43,10 @@ export class Store {
   readonly watches = new WatchIndex();
   /** Who may see `@introduceDomain` and `@releaseDomain`. */
   readonly specialPermissions: Map<string, Permissions>;
+  readonly snapshots = new Snapshots();
+  readonly touched = new TouchedPaths();
+  /** Changes of something that an open transaction has touched. */
+  disturbances = 0;
   /** Transactions that have begun and not ended, of all clients. */
   openTransactions = 0;
   private current: Tree;
@@ -82,9 +89,13 @@ export class Store {
   /** Makes the changes, all of them, in order. Says nothing to watchers. */
   apply(changes: readonly Change[]): void {
     this.changes++;
+    if (changes.some(({ path }) => this.touched.has(path))) this.disturbances++;
     for (const { path, node } of changes) {
       const old = this.current.get(path);
-      if (old !== undefined) this.charge(path, old, -1);
+      if (old !== undefined) {
+        this.charge(path, old, -1);
+        this.snapshots.replaced(nodeCost(path, old));
+      }
       if (node !== undefined) this.charge(path, node, 1);
       if (node !== undefined) this.current = this.current.with(path, node);
       else if (old !== undefined) this.current = this.current.without(path);
@@ -111,13 +122,25 @@ export class Store {
     }
   }
 
-  /** Tells the watchers of a happening such as `@releaseDomain`. */
-  fireSpecial(path: string): void {
+  /**
+   * Tells the watchers of a happening such as `@releaseDomain`, which befell these domains: once
+   * for all of them whoever set no depth, and of each domain, as `@releaseDomain/3`, whoever set
+   * one, or watches that domain alone.
+   */
+  fireSpecial(path: string, domids: readonly number[]): void {
     const permissions = this.specialPermissions.get(path);
-    for (const { watcher, token } of this.watches.at(path)) {
+    const tell = ({ watcher, token }: Watch, event: string) => {
       if (permissions !== undefined && rightsOf(watcher.caller, permissions) & MAY_READ) {
-        watcher.deliver(path, token, undefined);
+        watcher.deliver(event, token, undefined);
       }
+    };
+    const watches = this.watches.at(path);
+    for (const watch of watches) if (watch.depth === undefined) tell(watch, path);
+    for (const domid of domids) {
+      const event = `${path}/${domid}`;
+      for (const watch of watches)
+        if (watch.depth !== undefined && watch.depth > 0) tell(watch, event);
+      for (const watch of this.watches.at(event)) tell(watch, event);
     }
   }
 

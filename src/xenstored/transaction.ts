@@ -1,28 +1,39 @@
 /**
  * A transaction: the nodes that it has touched, as it found them and as it left them.
  *
- * It reads a node from the store when it first touches it, and from then on sees its own copy. It
- * commits if every node that it touched still has the generation that it was first seen with. So
- * while it can still commit, all that it has read was true together at one moment, and changes to
- * nodes that it never looked at cannot make it fail.
- *
- * It keeps the nodes that it touched and no older version of the whole tree: otherwise a guest
- * could hold on to everything that others throw away, and nobody would pay.
+ * It reads the tree as it was at one moment: the last at which every node that it had touched was
+ * still as it had found it. So all that it is told was true together, and what changes before it
+ * looks there cannot make it fail. It also keeps its requests with their replies, so that they can
+ * be run again when others have changed what it touched: see `commitTransaction`.
  */
+import { XS_ERROR, XS_MKDIR, XS_RM, XS_SET_PERMS, XS_WRITE } from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
+import type { Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
-import { ownerOf, type PermissionEntry, type Permissions } from './permissions.ts';
+import { ownerOf, type PermissionEntry } from './permissions.ts';
+import type { Reply } from './reply.ts';
+import type { SnapshotHolder } from './snapshots.ts';
 import { type Change, nodeCost, type Store, type Subject } from './store.ts';
-import type { Node } from './tree.ts';
+import type { Node, Tree } from './tree.ts';
 import type { Requester, View } from './view.ts';
+
+/** Bytes that a transaction costs its domain from the start: so memory bounds how many are open. */
+export const TRANSACTION_COST = 1024;
+/**
+ * Requests that a transaction keeps to run them again, as many as oxenstored: it happens at one go,
+ * and others wait meanwhile. A longer one has to find its nodes unchanged.
+ */
+const REQUESTS_KEPT_MAX = 1024;
+/** Bytes that a kept request costs besides its payload and its reply. */
+const REQUEST_OVERHEAD = 64;
+
+const WRITING: ReadonlySet<number> = new Set([XS_WRITE, XS_MKDIR, XS_RM, XS_SET_PERMS]);
 
 interface Access {
   /** The node as it is within the transaction. */
   node: Node | undefined;
-  /** Its generation when first seen; absent where there was no node. */
-  readonly generation: number | undefined;
-  /** Its permissions when first seen. */
-  readonly permissions: Permissions | undefined;
+  /** As it was when first seen. */
+  readonly found: Node | undefined;
   changed: boolean;
   /** Whom to tell at the end, if anyone. See `Store.fire`. */
   event: 'exact' | 'covering' | undefined;
@@ -34,7 +45,12 @@ interface Growth {
   nodes: number;
 }
 
-export class Transaction implements View {
+export interface RecordedRequest {
+  readonly packet: Packet;
+  readonly reply: Reply;
+}
+
+export class Transaction implements View, SnapshotHolder {
   readonly id: number;
   private readonly store: Store;
   private readonly requester: Requester;
@@ -42,17 +58,25 @@ export class Transaction implements View {
   private readonly accesses = new Map<string, Access>();
   /** By incarnation. */
   private readonly growth = new Map<number, Growth>();
-  /** Of the store at the start: while it is the same, there is no conflict to look for. */
-  private readonly revision: number;
+  private recorded: RecordedRequest[] | undefined = [];
+  /** The tree that it reads; absent before it has read, and when it had to be let go of. */
+  private snapshot: Tree | undefined;
+  /** Of the store when last looked at: while it is the same, there is no conflict to look for. */
+  private revision = -1;
+  /** A node that it has touched was changed; the snapshot stays what it is. */
+  private outdated = false;
+  /** What it was told was not all true together. */
+  private torn = false;
   private memory = 0;
   private createdNodes = false;
+  private wrote = false;
   private failed = false;
 
   constructor(id: number, store: Store, requester: Requester) {
     this.id = id;
     this.store = store;
     this.requester = requester;
-    this.revision = store.revision;
+    this.addMemory(TRANSACTION_COST);
   }
 
   get(path: string): Node | undefined {
@@ -66,12 +90,8 @@ export class Transaction implements View {
     for (const { path, node } of changes) {
       bytes += cost(path, node) - cost(path, this.access(path).node);
     }
-    const { account } = this.requester.domain;
     const removes = changes.some(({ node }) => node === undefined);
-    if (!removes && account.memoryExceededBy(bytes)) {
-      this.spoil();
-      throw account.denied('ENOMEM', 'memoryHard', 'memory for a node in a transaction');
-    }
+    if (!removes) this.checkMemory(bytes);
     this.addMemory(bytes);
     for (const { path, node } of changes) {
       const access = this.access(path);
@@ -99,53 +119,140 @@ export class Transaction implements View {
     this.failed = true;
   }
 
-  /**
-   * Makes the changes of the transaction those of the store and tells the watchers. Throws EAGAIN
-   * when a node that it touched is not as it was, ENOMEM when something failed on the way or the
-   * owner of one of its nodes is gone, ENOSPC when somebody would own too many nodes.
-   *
-   * @param charge the request that ends the transaction; it pays for the events
-   * @returns whether anything was changed
-   */
-  commit(charge: Charge | undefined): boolean {
-    if (this.failed) throw new XenError('ENOMEM', 'end transaction', 'it failed before');
-    this.checkOwners();
-    this.checkConflicts();
-    const changed = [...this.accesses].filter(([, access]) => access.changed);
-    this.store.apply(changed.map(([path, { node }]) => ({ path, node })));
-    for (const [path, access] of changed) {
-      if (access.event === undefined) continue;
-      const subject = { node: this.store.tree.get(path), before: access.permissions };
-      this.store.fire(path, access.event === 'exact', subject, charge);
-    }
-    return changed.length > 0;
+  /** The old tree takes too much memory: from here on the present one is read. */
+  snapshotLost(): void {
+    this.snapshot = undefined;
   }
 
-  /** Gives back the memory; the transaction is not used after that. */
-  close(): void {
-    this.addMemory(-this.memory);
+  /** Keeps a request about nodes, and what it was answered. */
+  record(packet: Packet, reply: Reply): void {
+    if (WRITING.has(packet.type) && reply.type !== XS_ERROR) this.wrote = true;
+    if (this.recorded === undefined) return;
+    const bytes = REQUEST_OVERHEAD + packet.payload.length + reply.payload.length;
+    const tooLong = this.recorded.length === REQUESTS_KEPT_MAX;
+    if (tooLong || this.requester.domain.account.memoryExceededBy(bytes)) {
+      this.recorded = undefined;
+      return;
+    }
+    this.recorded.push({ packet, reply });
+    this.addMemory(bytes);
+  }
+
+  /** The requests in order, unless they were too many to keep. */
+  get requests(): readonly RecordedRequest[] | undefined {
+    return this.recorded;
+  }
+
+  /** What it takes, for the operator to read; `requests` are those that are kept. */
+  get usage(): { readonly nodes: number; readonly requests: number; readonly bytes: number } {
+    const requests = this.recorded?.length ?? 0;
+    return { nodes: this.accesses.size, requests, bytes: this.memory };
+  }
+
+  /** No request has written, and all that was read was true together. */
+  get onlyRead(): boolean {
+    return !this.wrote && !this.torn;
+  }
+
+  /** Whether a node that it touched is not as it was found. */
+  hasConflict(): boolean {
+    const { tree, revision } = this.store;
+    if (this.torn) return true;
+    if (revision === this.revision) return false;
+    for (const [path, { found }] of this.accesses) if (tree.get(path) !== found) return true;
+    return false;
+  }
+
+  /**
+   * Throws ENOMEM when something failed on the way or the owner of one of its nodes is gone, ENOSPC
+   * when somebody would own too many nodes.
+   */
+  checkFit(): void {
+    if (this.failed) throw new XenError('ENOMEM', 'end transaction', 'it failed before');
+    const { store, requester } = this;
+    for (const { owner, nodes } of this.growth.values()) {
+      const domain = store.domains.current(owner);
+      if (domain === undefined) {
+        throw new XenError('ENOMEM', 'end transaction', `domain ${owner.domid} is gone`);
+      }
+      // Unlike outside of transactions the last node of the quota is out of reach, as in C's.
+      const limited = !requester.privileged && this.createdNodes;
+      if (limited && domain.account.nodes + nodes >= domain.account.limit('nodes')) {
+        throw domain.account.denied('ENOSPC', 'nodes', 'the nodes of a transaction');
+      }
+    }
+  }
+
+  /**
+   * Makes the changes of the transaction, which fits and has no conflict, those of the store, and
+   * tells the watchers.
+   *
+   * @param charge the request that ends the transaction; it pays for the events
+   */
+  commit(charge: Charge | undefined): void {
+    const changed = [...this.accesses].filter(([, access]) => access.changed);
+    this.forgetNodes();
+    this.store.apply(changed.map(([path, { node }]) => ({ path, node })));
+    for (const [path, { event, found }] of changed) {
+      if (event === undefined) continue;
+      const subject = { node: this.store.tree.get(path), before: found?.permissions };
+      this.store.fire(path, event === 'exact', subject, charge);
+    }
+  }
+
+  /** Lets go of the nodes, so that they are in nobody's way. */
+  forgetNodes(): void {
+    const { snapshots, touched } = this.store;
+    snapshots.release(this);
+    this.snapshot = undefined;
+    for (const path of this.accesses.keys()) touched.remove(path);
     this.accesses.clear();
+  }
+
+  /** Gives back everything. Idempotent. */
+  close(): void {
+    this.forgetNodes();
+    this.recorded = undefined;
+    this.addMemory(-this.memory);
   }
 
   private access(path: string): Access {
     const earlier = this.accesses.get(path);
     if (earlier !== undefined) return earlier;
-    const { domain, privileged } = this.requester;
-    if (!privileged && this.accesses.size >= this.store.quotas.transactionNodes) {
+    const { account } = this.requester.domain;
+    if (this.accesses.size >= account.limit('transactionNodes')) {
       this.spoil();
-      throw domain.account.denied('ENOSPC', 'transactionNodes', 'a node more in a transaction');
+      throw account.denied('ENOSPC', 'transactionNodes', 'a node more in a transaction');
     }
-    const node = this.store.tree.get(path);
-    const access: Access = {
-      node,
-      generation: node?.generation,
-      permissions: node?.permissions,
-      changed: false,
-      event: undefined,
-    };
+    const node = this.readableTree().get(path);
+    const bytes = node === undefined ? path.length : nodeCost(path, node);
+    this.checkMemory(bytes);
+    this.addMemory(bytes);
+    const access: Access = { node, found: node, changed: false, event: undefined };
     this.accesses.set(path, access);
-    this.addMemory(node === undefined ? path.length : nodeCost(path, node));
+    this.store.touched.add(path);
     return access;
+  }
+
+  private readableTree(): Tree {
+    const { store } = this;
+    if (this.revision !== store.revision && !this.outdated) {
+      this.outdated = this.hasConflict();
+      if (!this.outdated) {
+        this.snapshot = store.tree;
+        this.revision = store.revision;
+        store.snapshots.hold(this);
+      }
+    }
+    this.torn ||= this.snapshot === undefined;
+    return this.snapshot ?? store.tree;
+  }
+
+  private checkMemory(bytes: number): void {
+    const { account } = this.requester.domain;
+    if (!account.memoryExceededBy(bytes)) return;
+    this.spoil();
+    throw account.denied('ENOMEM', 'memoryHard', 'memory for a node in a transaction');
   }
 
   private addMemory(bytes: number): void {
@@ -159,30 +266,5 @@ export class Transaction implements View {
     const growth = this.growth.get(owner.incarnation);
     if (growth === undefined) this.growth.set(owner.incarnation, { owner, nodes: sign });
     else growth.nodes += sign;
-  }
-
-  private checkOwners(): void {
-    const { store, requester } = this;
-    for (const { owner, nodes } of this.growth.values()) {
-      const domain = store.domains.current(owner);
-      if (domain === undefined) {
-        throw new XenError('ENOMEM', 'end transaction', `domain ${owner.domid} is gone`);
-      }
-      const limited = !requester.privileged && !domain.privileged && this.createdNodes;
-      // Unlike outside of transactions the last node of the quota is out of reach, as in C's.
-      if (limited && domain.account.nodes + nodes >= store.quotas.nodes) {
-        throw domain.account.denied('ENOSPC', 'nodes', 'the nodes of a transaction');
-      }
-    }
-  }
-
-  private checkConflicts(): void {
-    const { tree, revision } = this.store;
-    if (revision === this.revision) return;
-    for (const [path, { generation }] of this.accesses) {
-      if (tree.get(path)?.generation !== generation) {
-        throw new XenError('EAGAIN', 'end transaction', `${path} has changed`);
-      }
-    }
   }
 }

@@ -6,14 +6,15 @@
  * is, and no code here recurses.
  */
 import { assert } from '../base/assert.ts';
-import { childPath } from '../xenstore/path.ts';
+import { childPath, pathName } from '../xenstore/path.ts';
 import type { ChildList } from './child-list.ts';
 import type { Permissions } from './permissions.ts';
 import { PersistentMap } from './persistent-map.ts';
+import type { Value } from './value.ts';
 
 /** One node. Its children are nodes of their own, here are only their names. */
 export interface Node {
-  readonly value: Uint8Array;
+  readonly value: Value;
   readonly permissions: Permissions;
   readonly children: ChildList;
   /** Another number whenever value, permissions or the list of children are others: how conflicts are seen. */
@@ -21,8 +22,6 @@ export interface Node {
   /** The generation it was created with: how siblings are ordered. */
   readonly birth: number;
 }
-
-export const NO_VALUE = new Uint8Array(0);
 
 /** Bytes that C's xenstored takes for a node besides what varies, `struct xs_tdb_record_hdr`. */
 const NODE_HEADER_SIZE = 24;
@@ -37,11 +36,6 @@ export function nodeSize(node: Node): number {
     node.value.length +
     node.children.byteLength
   );
-}
-
-/** The last component of a path that is not `/`. */
-export function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1);
 }
 
 export class Tree {
@@ -124,12 +118,18 @@ export function* postOrder(
   }
 }
 
+/** The node with other children; `generation` is its new one. */
+function withChildren(node: Node, children: ChildList, generation: number): Node {
+  const { value, permissions, birth } = node;
+  return { value, permissions, children, generation, birth };
+}
+
 /** The parent with the child's name added; `generation` is the parent's new one. */
 export function withChild(parent: Node, path: string, birth: number, generation: number): Node {
-  return { ...parent, children: parent.children.with(nameOf(path), birth), generation };
+  return withChildren(parent, parent.children.with(pathName(path), birth), generation);
 }
 
 /** The parent with the child's name removed; `generation` is the parent's new one. */
 export function withoutChild(parent: Node, path: string, child: Node, generation: number): Node {
-  return { ...parent, children: parent.children.without(nameOf(path), child.birth), generation };
+  return withChildren(parent, parent.children.without(pathName(path), child.birth), generation);
 }

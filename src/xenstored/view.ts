@@ -29,17 +29,18 @@ export interface Requester extends Caller {
 
 /** Throws ENOMEM when an owner of changed nodes would have more memory than its quota. */
 function checkMemory(store: Store, changes: readonly Change[]): void {
-  const added = new Map<Domain, number>();
+  let added: Map<Domain, number> | undefined;
   const add = (path: string, node: Node | undefined, sign: 1 | -1) => {
     const owner = node === undefined ? undefined : store.owner(node);
     if (node === undefined || owner === undefined || owner.privileged) return;
+    added ??= new Map();
     added.set(owner, (added.get(owner) ?? 0) + sign * nodeCost(path, node));
   };
   for (const { path, node } of changes) {
     add(path, store.tree.get(path), -1);
     add(path, node, 1);
   }
-  for (const [domain, bytes] of added) {
+  for (const [domain, bytes] of added ?? []) {
     if (domain.account.memoryExceededBy(bytes)) {
       throw domain.account.denied('ENOMEM', 'memoryHard', 'memory for a node');
     }

@@ -15,6 +15,8 @@ export interface Watch {
   /** Absolute, or one that begins with `@`. */
   readonly path: string;
   readonly token: string;
+  /** How many levels below the path still count; absent for all. */
+  readonly depth: number | undefined;
   /** The home that was put before a relative path, to be taken off again; empty for an absolute one. */
   readonly home: string;
 }
@@ -33,6 +35,10 @@ export class WatchIndex {
   /** How many watches. */
   get count(): number {
     return this.watchCount;
+  }
+
+  *[Symbol.iterator](): Iterator<Watch> {
+    for (const watches of this.byPath.values()) yield* watches.keys();
   }
 
   add(watch: Watch): void {
@@ -56,13 +62,15 @@ export class WatchIndex {
     return [...(this.byPath.get(path)?.keys() ?? [])];
   }
 
-  /** The watches for this path and for those above it, oldest first. */
+  /** The watches for this path and for those above it that reach so deep, oldest first. */
   covering(path: string): Watch[] {
     if (this.byPath.size === 0) return [];
     const found: [Watch, number][] = [];
-    for (let at = path; ; at = parentPath(at)) {
-      const watches = this.byPath.get(at);
-      if (watches !== undefined) found.push(...watches);
+    for (let at = path, levels = 0; ; at = parentPath(at), levels++) {
+      for (const entry of this.byPath.get(at) ?? []) {
+        const [{ depth }] = entry;
+        if (depth === undefined || levels <= depth) found.push(entry);
+      }
       if (at === '/') break;
     }
     return found.sort(([, a], [, b]) => a - b).map(([watch]) => watch);

@@ -1,7 +1,7 @@
 /**
- * Keeps one domain from making everybody's transactions fail by changing nodes all the time
- * (XSA-206): while transactions are open, a change costs its domain a credit, and a domain without
- * credit is not listened to until it has earned some.
+ * Keeps one domain from making other transactions fail by changing nodes all the time (XSA-206): a
+ * change of what an open transaction has touched costs its domain a credit, and a domain without
+ * credit is not listened to until it has earned some. All other changes are free.
  */
 import type { Clock } from '../base/clock.ts';
 import type { Domain, Domains } from './domain.ts';
@@ -29,7 +29,7 @@ export class WriteLimit {
     this.domains = domains;
   }
 
-  /** Takes a credit for a change made while somebody's transaction was open. */
+  /** Takes a credit for a change that was in the way of somebody's transaction. */
   debit(domain: Domain): void {
     if (domain.privileged) return;
     const credit = this.updated(domain);

@@ -4,6 +4,7 @@ import { domId, type EventPort } from '../../src/base/ids.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { openKernelStoreRing } from '../../src/hypervisor/linux/kernel-store-ring.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { traceFile } from '../../src/node/trace-file.ts';
 import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
@@ -57,7 +58,7 @@ export async function openXenstored(settings: XenstoredSettings, log: Log): Prom
     );
     let clients = 0;
     held.keep(
-      await listenXenstoreSocket(settings.socket, (stream) => {
+      await listenXenstoreSocket(loadNative(), settings.socket, (stream) => {
         clients++;
         xenstored.attachSocket(stream, `socket ${clients}`);
       }),

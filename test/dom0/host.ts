@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '../../src/base/log.ts';
 import { runProgram } from '../../src/dom0/program.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { startXenstored } from '../../src/xenstored/server.ts';
@@ -36,7 +37,7 @@ export async function startHost(): Promise<Host> {
   const socket = join(directory, 'socket');
   const xenstored = startXenstored({ clock: nodeClock, log: silentLog });
   let clients = 0;
-  const listener = await listenXenstoreSocket(socket, (stream) => {
+  const listener = await listenXenstoreSocket(loadNative(), socket, (stream) => {
     clients++;
     xenstored.attachSocket(stream, `client ${clients}`);
   });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runProgram } from '../../src/dom0/program.ts';
+import { type TraceFilter, TraceSelection } from '../../src/dom0/trace-command.ts';
 import { type Host, startHost } from './host.ts';
 
 let host: Host;
@@ -116,6 +117,49 @@ describe('watch', () => {
   });
 });
 
+describe('trace', () => {
+  test('prints what is asked at or below a path, and the replies to that', async () => {
+    let tracing = true;
+    const trace = host.paravane(['trace', '-n', '2', '--path', '/w']);
+    const outcome = trace.finally(() => {
+      tracing = false;
+    });
+    while (tracing) {
+      await host.paravane(['write', '/other', '1']);
+      await host.paravane(['write', '/w/x', '1']);
+    }
+    const { code, out } = await outcome;
+    expect(code).toBe(0);
+    expect(out.split('\n').map((line) => line.replace(/^(IN|OUT) .*Z /, '$1 '))).toEqual([
+      'IN WRITE (/w/x 1)',
+      'OUT WRITE (OK )',
+      '',
+    ]);
+  });
+
+  test('selects the lines of one domain, whose relative paths stand in its home', () => {
+    const line = (text: string) => text.replace('*', '2026-01-01T00:00:00.000Z');
+    const lines = [
+      'IN domain 3 * READ (device/vbd/1/state )',
+      'OUT domain 3 * READ (4)',
+      'IN domain 3 * READ (name )',
+      'OUT domain 3 * READ (guest)',
+      'OUT domain 3 * WATCH_EVENT (device/vbd token )',
+      'OUT domain 3 * WATCH_EVENT (name token )',
+      'IN domain 31 * READ (/local/domain/3/device )',
+      'IN socket * READ (device )',
+    ].map(line);
+    const chosen = (filter: TraceFilter) => {
+      const selection = new TraceSelection(filter);
+      return lines.flatMap((text, index) => (selection.wants(text) ? [index] : []));
+    };
+    expect(chosen({})).toHaveLength(lines.length);
+    expect(chosen({ domid: 3 })).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(chosen({ path: '/local/domain/3/device' })).toEqual([0, 1, 4, 6]);
+    expect(chosen({ domid: 3, path: '/local/domain/3/device/vbd' })).toEqual([0, 1, 4]);
+  });
+});
+
 describe('the command line', () => {
   test.each([
     [['read'], "missing required argument 'path'"],
@@ -153,7 +197,7 @@ describe('the command line', () => {
     const { code, out, error } = await run('--help');
     expect(code).toBe(0);
     expect(error).toBe('');
-    for (const name of 'ls list read write mkdir rm exists chmod watch run'.split(' ')) {
+    for (const name of 'ls list read write mkdir rm exists chmod watch trace run'.split(' ')) {
       expect(out).toMatch(new RegExp(`^  ${name} `, 'm'));
     }
   });

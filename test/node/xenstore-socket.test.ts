@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { socketStream } from '../../src/node/socket-stream.ts';
 import {
   connectXenstoreSocket,
@@ -49,7 +50,7 @@ async function leaveStaleSocket(): Promise<void> {
 
 describe('the socket of xenstored', () => {
   test('carries requests and replies', async () => {
-    const listener = await listenXenstoreSocket(path, echo);
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
     const client = await connectXenstoreSocket(path);
     expect(await client.read('/a')).toBe('/a\0');
     const many = await Promise.all(Array.from({ length: 2000 }, (_, i) => client.read(`/${i}`)));
@@ -60,14 +61,14 @@ describe('the socket of xenstored', () => {
 
   test('is for its owner only, and does not change the umask', async () => {
     const umask = process.umask();
-    const listener = await listenXenstoreSocket(path, echo);
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(process.umask()).toBe(umask);
     listener.close();
   });
 
   test('is removed when the listener closes, and closing twice is harmless', async () => {
-    const listener = await listenXenstoreSocket(path, echo);
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
     listener.close();
     listener.close();
     expect(existsSync(path)).toBe(false);
@@ -76,14 +77,14 @@ describe('the socket of xenstored', () => {
   test('of a dead daemon is replaced', async () => {
     await leaveStaleSocket();
     await expect(connectXenstoreSocket(path)).rejects.toMatchObject({ code: 'ENOTCONN' });
-    const listener = await listenXenstoreSocket(path, echo);
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
     (await connectXenstoreSocket(path)).close();
     listener.close();
   });
 
   test('of a live daemon is refused with the name of the process', async () => {
-    const listener = await listenXenstoreSocket(path, echo);
-    await expect(listenXenstoreSocket(path, echo)).rejects.toThrow(
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
+    await expect(listenXenstoreSocket(loadNative(), path, echo)).rejects.toThrow(
       new RegExp(`process ${process.pid} \\(.+\\) listens there already \\(EBUSY\\)`),
     );
     (await connectXenstoreSocket(path)).close();
@@ -92,7 +93,9 @@ describe('the socket of xenstored', () => {
 
   test('does not replace a file that is no socket', async () => {
     writeFileSync(path, 'precious');
-    await expect(listenXenstoreSocket(path, echo)).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(listenXenstoreSocket(loadNative(), path, echo)).rejects.toMatchObject({
+      code: 'EEXIST',
+    });
     expect(statSync(path).size).toBe(8);
   });
 
@@ -115,15 +118,19 @@ describe('the socket of xenstored', () => {
   });
 
   test('in a directory that is not there, or under a path too long, cannot be offered', async () => {
-    await expect(listenXenstoreSocket(join(directory, 'no', 's'), echo)).rejects.toMatchObject({
+    await expect(
+      listenXenstoreSocket(loadNative(), join(directory, 'no', 's'), echo),
+    ).rejects.toMatchObject({
       code: 'ENOENT',
     });
-    await expect(listenXenstoreSocket(`/${'x'.repeat(107)}`, echo)).rejects.toThrow('107 bytes');
+    await expect(listenXenstoreSocket(loadNative(), `/${'x'.repeat(107)}`, echo)).rejects.toThrow(
+      '107 bytes',
+    );
     await expect(connectXenstoreSocket(`/${'x'.repeat(107)}`)).rejects.toThrow('107 bytes');
   });
 
   test.skipIf(process.getuid?.() === 0)('that belongs to somebody else is refused', async () => {
-    const listener = await listenXenstoreSocket(path, echo);
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
     chmodSync(path, 0);
     await expect(connectXenstoreSocket(path)).rejects.toMatchObject({ code: 'EACCES' });
     listener.close();

@@ -17,8 +17,14 @@ describe('a list of children', () => {
         const names = [...model].sort((a, b) => a - b).map((birth) => `child-${birth}`);
         expect([...list]).toEqual(names);
         expect(list.count).toBe(names.length);
-        expect(latin1Decode(list.bytes)).toBe(names.map((name) => `${name}\0`).join(''));
-        expect(list.byteLength).toBe(list.bytes.length);
+        const text = names.map((name) => `${name}\0`).join('');
+        expect(latin1Decode(list.bytesFrom(0, list.byteLength))).toBe(text);
+        expect(list.byteLength).toBe(text.length);
+        for (let offset = 0; offset < text.length + 3; offset += 7) {
+          const part = latin1Decode(list.bytesFrom(offset, 50));
+          const whole = text.slice(offset, offset + 50);
+          expect(part).toBe(whole.slice(0, whole.lastIndexOf('\0') + 1));
+        }
       }),
       { numRuns: 100 },
     );
@@ -31,6 +37,28 @@ describe('a list of children', () => {
     list.with('new', 1000);
     list.without('c100', 100);
     expect([...list]).toEqual(before);
+  });
+
+  test('of 10,000 is read in parts without looking at more names than it returns', () => {
+    let list = ChildList.empty;
+    let looks = 0;
+    // A name that counts how often it is looked at.
+    const counted = (text: string) =>
+      new Proxy(new String(text), {
+        get(target, key) {
+          if (key === 'slice') looks++;
+          const value: unknown = Reflect.get(target, key);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      }) as unknown as string;
+    for (let birth = 1; birth <= 10_000; birth++) list = list.with(counted(`c${birth}`), birth);
+    let parts = 0;
+    for (let offset = 0; offset < list.byteLength; parts++) {
+      offset += list.bytesFrom(offset, 4096).length;
+    }
+    expect(parts).toBe(15);
+    // Each name once, and again those of a run that two parts share.
+    expect(looks).toBeLessThan(10_000 + 64 * parts);
   });
 
   test('holds 50,000 children, added and removed one by one', () => {

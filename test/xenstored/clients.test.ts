@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { listenXenstoreSocket, type XenstoreListener } from '../../src/node/xenstore-socket.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
@@ -23,7 +24,7 @@ describe.skipIf(!installed)(
 
     beforeAll(async () => {
       xenstored = startXenstored({ clock: nodeClock, log: silentLog });
-      listener = await listenXenstoreSocket(join(directory, 'socket'), (stream) =>
+      listener = await listenXenstoreSocket(loadNative(), join(directory, 'socket'), (stream) =>
         xenstored.attachSocket(stream, 'client'),
       );
     });

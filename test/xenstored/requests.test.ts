@@ -1,12 +1,15 @@
 /** What is answered to what: tables of (client, request, reply), played in order. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
+  XenstoreDomainInterface,
   XS_CONTROL,
   XS_DIRECTORY,
   XS_DIRECTORY_PART,
   XS_ERROR,
   XS_GET_DOMAIN_PATH,
+  XS_GET_FEATURE,
   XS_GET_PERMS,
+  XS_GET_QUOTA,
   XS_INTRODUCE,
   XS_IS_DOMAIN_INTRODUCED,
   XS_MKDIR,
@@ -15,7 +18,9 @@ import {
   XS_RESET_WATCHES,
   XS_RESUME,
   XS_RM,
+  XS_SET_FEATURE,
   XS_SET_PERMS,
+  XS_SET_QUOTA,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
@@ -24,6 +29,7 @@ import {
   XS_WATCH_EVENT,
   XS_WRITE,
 } from '../../src/abi/io/xs_wire.ts';
+import type { SimGuest } from '../../src/hypervisor/sim/world.ts';
 import type { RawClient } from './raw-client.ts';
 import { SimXenstored } from './sim-xenstored.ts';
 
@@ -287,7 +293,7 @@ describe('requests about domains', () => {
 
 test('a type that is no request is answered with ENOSYS', () =>
   play(
-    [XS_WATCH_EVENT, XS_ERROR, 20, 23, 4711].map((type): Row => ['guest', type, 'x', '!ENOSYS']),
+    [XS_WATCH_EVENT, XS_ERROR, 20, 27, 4711].map((type): Row => ['guest', type, 'x', '!ENOSYS']),
   ));
 
 describe('control', () => {
@@ -318,6 +324,33 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'memreport|', '!EINVAL'],
       ['tools', XS_CONTROL, 'live-update|-s|', 'Live update is not supported.|'],
     ]));
+
+  test('lists watches and transactions', async () => {
+    await play([
+      ['guest', XS_WATCH, 'x|t|2|', 'OK|'],
+      ['kernel', XS_WATCH, '/a|t|', 'OK|'],
+      ['tools', XS_WATCH, '/b|t|', 'OK|'],
+      [
+        'tools',
+        XS_CONTROL,
+        'watches|',
+        'domain 1: /local/domain/1/x t depth 2\ndomain 0: /a t\na socket: /b t\n|',
+      ],
+      ['guest', XS_TRANSACTION_START, '|', '1|'],
+      ['guest', XS_READ, 'x|', '!ENOENT', 1],
+      ['tools', XS_CONTROL, 'txn|2|', '|'],
+      ['tools', XS_CONTROL, 'txn|9|', '!ENOENT'],
+      ['tools', XS_CONTROL, 'txn|', '!EINVAL'],
+    ]);
+    expect(await sim.reply(clients.tools, XS_CONTROL, 'txn|1|')).toMatch(
+      /^transaction 1: 2 nodes, 1 requests, \d+ bytes\n\|$/,
+    );
+    for (let i = 0; i < 100; i++) clients.tools.send(XS_WATCH, `/long|${'t'.repeat(100)}${i}|`);
+    await sim.settle();
+    clients.tools.take();
+    const list = (await sim.reply(clients.tools, XS_CONTROL, 'watches|')) ?? '';
+    expect(list).toMatch(/\nand \d+ more\n\|$/);
+  });
 
   test('checks the store, and prints', async () => {
     await play([
@@ -395,7 +428,8 @@ describe('watches', () => {
     expect(await errors('x|u|')).toBe('OK|');
     expect(await errors('x/|t|')).toBe('!EINVAL');
     expect(await errors('x|')).toBe('!EINVAL');
-    expect(await errors('x|t|1|')).toBe('!EINVAL');
+    expect(await errors('x|t|1|more|')).toBe('!EINVAL');
+    expect(await errors('x|t|-1|')).toBe('!EINVAL');
     expect(await errors('x|none|', XS_UNWATCH)).toBe('!ENOENT');
     expect(await errors('/local/domain/1/x|t|', XS_UNWATCH)).toBe('OK|');
     for (let i = 2; i <= 129; i++) expect(await errors(`y|${i}|`)).toBe('OK|');
@@ -416,4 +450,168 @@ describe('watches', () => {
     expect(clients.other.take().events).toEqual(['@introduceDomain|o|']);
     expect(clients.kernel.take().events).toEqual(['@introduceDomain|k|']);
   });
+
+  test('with a depth hear of as many levels', async () => {
+    await ask('tools', XS_MKDIR, '/a/b/c/d|');
+    for (const depth of [0, 1, 2]) await ask('kernel', XS_WATCH, `/a|${depth}|${depth}|`);
+    await ask('kernel', XS_WATCH, '/|root|1|');
+    clients.kernel.take();
+    const heard = async (type: number, path: string) => {
+      await ask('tools', type, `${path}|`);
+      return clients.kernel.take().events;
+    };
+    expect(await heard(XS_WRITE, '/a')).toEqual(['/a|0|', '/a|1|', '/a|2|', '/a|root|']);
+    expect(await heard(XS_WRITE, '/a/b')).toEqual(['/a/b|1|', '/a/b|2|']);
+    expect(await heard(XS_WRITE, '/a/b/c')).toEqual(['/a/b/c|2|']);
+    expect(await heard(XS_WRITE, '/a/b/c/d')).toEqual([]);
+    expect(await heard(XS_RM, '/')).toEqual([]);
+    expect(await heard(XS_RM, '/a/b')).toEqual(['/a/b|1|', '/a/b|2|']);
+  });
+
+  test('with a depth for a happening are told which domain, or only of one', async () => {
+    for (const watch of ['@introduceDomain|all|', '@introduceDomain|each|1|']) {
+      await ask('tools', XS_WATCH, watch);
+    }
+    for (const watch of [
+      '@releaseDomain|all|',
+      '@releaseDomain|each|1|',
+      '@releaseDomain|none|0|',
+    ]) {
+      await ask('tools', XS_WATCH, watch);
+    }
+    await ask('tools', XS_WATCH, '@releaseDomain/3|three|');
+    await sim.guest(3);
+    await sim.guest(4);
+    expect(clients.tools.take().events).toEqual([
+      '@introduceDomain|all|',
+      '@introduceDomain/3|each|',
+      '@introduceDomain|all|',
+      '@introduceDomain/4|each|',
+    ]);
+    sim.guests.get(4)?.domain.kill();
+    await sim.settle();
+    expect(clients.tools.take().events).toEqual(['@releaseDomain|all|', '@releaseDomain/4|each|']);
+    await ask('tools', XS_RELEASE, '3|');
+  });
+});
+
+describe('features', () => {
+  const ALL = '14|';
+
+  test('are told to whoever asks, and of a domain to the privileged', () =>
+    play([
+      ['tools', XS_GET_FEATURE, '', ALL],
+      ['guest', XS_GET_FEATURE, '', ALL],
+      ['tools', XS_GET_FEATURE, '1|', ALL],
+      ['tools', XS_GET_FEATURE, '9|', '!ENOENT'],
+      ['tools', XS_GET_FEATURE, '1x|', '!EINVAL'],
+      ['tools', XS_GET_FEATURE, '65536|', '!EINVAL'],
+      ['tools', XS_GET_FEATURE, '1|2|', '!EINVAL'],
+      ['guest', XS_GET_FEATURE, '1|', '!EACCES'],
+      ['guest', XS_SET_FEATURE, '1|2|', '!EACCES'],
+    ]));
+
+  test('are in the ring page, and can be withheld before a domain is introduced', async () => {
+    const offered = (domid: number) =>
+      XenstoreDomainInterface.view((sim.guests.get(domid) as SimGuest).xenstore.page.page(0))
+        .server_features;
+    expect(offered(1)).toBe(14);
+    sim.build(3);
+    await play([
+      ['tools', XS_SET_FEATURE, '1|2|', '!EBUSY'],
+      ['tools', XS_SET_FEATURE, '3|16|', '!EINVAL'],
+      ['tools', XS_SET_FEATURE, '3|', '!EINVAL'],
+      ['tools', XS_SET_FEATURE, '3|2|', 'OK|'],
+      ['tools', XS_INTRODUCE, sim.introduceRequest(3), 'OK|'],
+    ]);
+    expect(offered(3)).toBe(2);
+    const client = sim.connectRing(3);
+    expect(await sim.reply(client, XS_GET_FEATURE, '')).toBe('2|');
+    expect(await sim.reply(client, XS_WATCH, 'x|t|1|')).toBe('!EINVAL');
+    expect(await sim.reply(client, XS_WATCH, 'x|t|')).toBe('OK|');
+  });
+
+  test('let permissions name every domain', () =>
+    play([
+      ['tools', XS_WRITE, '/public|v', 'OK|'],
+      ['tools', XS_SET_PERMS, '/public|n0|n2|r32757|', 'OK|'],
+      ['tools', XS_GET_PERMS, '/public|', 'n0|n2|r32757|'],
+      ['guest', XS_READ, '/public|', 'v'],
+      ['guest', XS_WRITE, '/public|w', '!EACCES'],
+      ['other', XS_READ, '/public|', '!EACCES'],
+      ['tools', XS_SET_PERMS, '/public|n32757|', '!ENOENT'],
+    ]));
+});
+
+describe('quotas', () => {
+  test('are named, got and set, for all domains and for one', () =>
+    play([
+      [
+        'tools',
+        XS_GET_QUOTA,
+        '',
+        'nodes watches transactions outstanding transaction-nodes memory node-size path-max permissions soft-memory|',
+      ],
+      ['tools', XS_GET_QUOTA, 'nodes|', '1000|'],
+      ['tools', XS_SET_QUOTA, '1|nodes|2|', 'OK|'],
+      ['tools', XS_GET_QUOTA, '1|nodes|', '2|'],
+      ['tools', XS_GET_QUOTA, '2|nodes|', '1000|'],
+      ['guest', XS_MKDIR, 'a|', 'OK|'],
+      ['guest', XS_MKDIR, 'b|', '!ENOSPC'],
+      ['other', XS_MKDIR, 'a/b|', 'OK|'],
+      ['tools', XS_SET_QUOTA, 'nodes|3|', 'OK|'],
+      ['other', XS_MKDIR, 'b|', '!ENOSPC'],
+      ['tools', XS_GET_QUOTA, '1|nodes|', '2|'],
+      ['tools', XS_SET_QUOTA, '1|nodes|0|', 'OK|'],
+      ['guest', XS_MKDIR, 'b/c/d/e|', 'OK|'],
+      ['tools', XS_SET_QUOTA, '1|soft-memory|100|', 'OK|'],
+      ['tools', XS_GET_QUOTA, '1|soft-memory|', '100|'],
+    ]));
+
+  test('of 0 are no limit', () =>
+    play([
+      ...['nodes', 'watches', 'transactions', 'outstanding', 'transaction-nodes', 'memory'].map(
+        (name): Row => ['tools', XS_SET_QUOTA, `${name}|0|`, 'OK|'],
+      ),
+      ...['node-size', 'path-max', 'permissions', 'soft-memory'].map(
+        (name): Row => ['tools', XS_SET_QUOTA, `${name}|0|`, 'OK|'],
+      ),
+      ['guest', XS_WRITE, `x/${'l'.repeat(2040)}|${'v'.repeat(2030)}`, 'OK|'],
+      ['guest', XS_SET_PERMS, 'x|n1|r2|r2|r2|r2|r2|r2|', 'OK|'],
+      ['guest', XS_WATCH, 'x|t|', 'OK|'],
+      ['guest', XS_TRANSACTION_START, '|', '1|'],
+      ['guest', XS_WRITE, 'y|', 'OK|', 1],
+      ['guest', XS_TRANSACTION_END, 'T|', 'OK|', 1],
+    ]));
+
+  test('are refused: unknown, negative, for no domain, to guests', () =>
+    play([
+      ['tools', XS_GET_QUOTA, 'nothing|', '!EINVAL'],
+      ['tools', XS_GET_QUOTA, '9|nodes|', '!ENOENT'],
+      ['tools', XS_GET_QUOTA, '1|nodes|2|', '!EINVAL'],
+      ['tools', XS_SET_QUOTA, 'nodes|', '!EINVAL'],
+      ['tools', XS_SET_QUOTA, 'nodes|-1|', '!EINVAL'],
+      ['tools', XS_SET_QUOTA, '9|nodes|1|', '!ENOENT'],
+      ['tools', XS_SET_QUOTA, '1|nodes|1|1|', '!EINVAL'],
+      ['guest', XS_GET_QUOTA, 'nodes|', '!EACCES'],
+      ['guest', XS_SET_QUOTA, 'nodes|1|', '!EACCES'],
+    ]));
+});
+
+test('a directory of 10,000 is listed in parts, and too long for one reply', async () => {
+  for (let i = 0; i < 10_000; i++) {
+    clients.tools.write(`/many/child-${i}`, '');
+    if (i % 500 === 0) await sim.settle();
+  }
+  await sim.settle();
+  clients.tools.take();
+  await play([['tools', XS_DIRECTORY, '/many|', '!E2BIG']]);
+  let names = '';
+  for (let last = false; !last; ) {
+    const reply = await sim.reply(clients.tools, XS_DIRECTORY_PART, `/many|${names.length}|`);
+    const part = (reply ?? '').replace(/^\d+\|/, '');
+    last = part === '|' || part.endsWith('||');
+    names += last ? part.slice(0, -1) : part;
+  }
+  expect(names).toBe(Array.from({ length: 10_000 }, (_, i) => `child-${i}|`).join(''));
 });

@@ -9,6 +9,7 @@ const watchOf = (path: string, token = 't', home = ''): Watch => ({
   watcher: nobody,
   path,
   token,
+  depth: undefined,
   home,
 });
 

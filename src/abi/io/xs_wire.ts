@@ -23,6 +23,10 @@ export const XS_RESUME = 18;
 export const XS_SET_TARGET = 19;
 export const XS_RESET_WATCHES = 21;
 export const XS_DIRECTORY_PART = 22;
+export const XS_GET_FEATURE = 23;
+export const XS_SET_FEATURE = 24;
+export const XS_GET_QUOTA = 25;
+export const XS_SET_QUOTA = 26;
 
 /** The header of every request, reply and event. */
 export const XsdSockmsg = struct('struct xsd_sockmsg', {
@@ -53,6 +57,10 @@ export const XenstoreDomainInterface = struct('struct xenstore_domain_interface'
 
 export const XENSTORE_SERVER_FEATURE_RECONNECTION = 1;
 export const XENSTORE_SERVER_FEATURE_ERROR = 2;
+/** WATCH takes a depth. */
+export const XENSTORE_SERVER_FEATURE_WATCHDEPTH = 4;
+/** Permissions may name `DOMID_ANY`. */
+export const XENSTORE_SERVER_FEATURE_DOMID_ANY = 8;
 
 export const XENSTORE_CONNECTED = 0;
 export const XENSTORE_RECONNECT = 1;

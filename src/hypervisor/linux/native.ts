@@ -96,8 +96,11 @@ export interface Native {
   ) => NativePoller;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
-  /** A new pseudoterminal in raw mode; the caller closes both descriptors. native/pty.cc */
-  openPty(): { master: number; slave: number; path: string };
+  /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
+  listenUnix(path: string, backlog: number): number;
+  acceptUnix(fd: number): number;
+  receive(fd: number, bytes: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array): number;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */

@@ -2,11 +2,10 @@
  * C's xenstored, run natively behind stand-in.c: its socket, and the rings of domains that a test
  * makes up.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
-  existsSync,
   constants as fsConstants,
   mkdtempSync,
   openSync,
@@ -22,24 +21,12 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { XENSTORE_RING_SIZE, XenstoreDomainInterface } from '../../../src/abi/io/xs_wire.ts';
 import type { ByteStream } from '../../../src/base/byte-stream.ts';
-import { PAGE_SIZE } from '../../../src/hypervisor/contract.ts';
 import { socketStream } from '../../../src/node/socket-stream.ts';
-
-const DAEMON = '/usr/lib/xen-4.17/bin/xenstored';
-const SOURCE = join(import.meta.dirname, 'stand-in.c');
+import { C_XENSTORED, makePage, setUpStandIn, VIRQ_PORT } from './stand-in.ts';
 
 /** As in stand-in.c. */
-const VIRQ_PORT = 1;
 const FIRST_DOMAIN_PORT = 100;
 const DOMAINS_MAX = 64;
-
-/** What this machine lacks to run C's xenstored, or `undefined`. */
-export function missingForCDaemon(): string | undefined {
-  if (!existsSync(DAEMON)) return `no ${DAEMON} (package xen-utils-4.17)`;
-  if (!existsSync('/usr/include/xenevtchn.h')) return 'no Xen headers (package libxen-dev)';
-  if (spawnSync('cc', ['--version']).error !== undefined) return 'no C compiler (package gcc)';
-  return undefined;
-}
 
 const { offset } = XenstoreDomainInterface;
 
@@ -123,26 +110,11 @@ export class CDaemon {
 
   private constructor(directory: string) {
     this.directory = directory;
-    const library = join(directory, 'stand-in.so');
-    const flags = ['-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', library, SOURCE, '-ldl'];
-    const compiled = spawnSync('cc', flags, { encoding: 'utf8' });
-    if (compiled.status !== 0) throw new Error(`cc: ${compiled.stderr}`);
-    this.page('xsd_kva');
-    this.page('virqs');
-    writeFileSync(join(directory, 'xsd_port'), '1');
-    spawnSync('mkfifo', [join(directory, 'events')]);
+    const environment = setUpStandIn(directory);
     const { O_RDWR, O_NONBLOCK } = fsConstants;
     this.events = openSync(join(directory, 'events'), O_RDWR | O_NONBLOCK);
     this.writeStates(0, 'running');
-    this.daemon = spawn(DAEMON, ['-N', '-w', 'watch-event=0'], {
-      env: {
-        ...process.env,
-        LD_PRELOAD: library,
-        STAND_IN_DIR: directory,
-        XENSTORED_RUNDIR: directory,
-        XENSTORED_ROOTDIR: directory,
-      },
-    });
+    this.daemon = spawn(C_XENSTORED, ['-N', '-w', 'watch-event=0'], { env: environment });
     for (const stream of [this.daemon.stdout, this.daemon.stderr]) {
       stream?.on('data', (text) => {
         this.output += text;
@@ -174,7 +146,7 @@ export class CDaemon {
 
   /** An empty page for the domain, for INTRODUCE to find. */
   makeRing(domid: number): void {
-    this.page(`ring-${domid}`);
+    makePage(this.directory, `ring-${domid}`);
   }
 
   /** The domain's side of its ring, once it was introduced; that of dom0's kernel is there from the start. */
@@ -205,10 +177,6 @@ export class CDaemon {
   private writeStates(domid: number, state: DomainState): void {
     this.states.write({ running: 'r', shutdown: 's', dying: 'd', gone: '-' }[state], domid);
     writeFileSync(join(this.directory, 'domains'), this.states);
-  }
-
-  private page(name: string): void {
-    writeFileSync(join(this.directory, name), Buffer.alloc(PAGE_SIZE));
   }
 
   private signal(port: number): void {

@@ -1,7 +1,7 @@
 /*
- * What C's xenstored asks of Xen, answered out of the directory in STAND_IN_DIR, so that it runs on
- * any Linux machine under the hand of a test. Preloaded in front of libxenevtchn, libxengnttab and
- * libxenctrl.
+ * What C's xenstored and oxenstored ask of Xen, answered out of the directory in STAND_IN_DIR, so
+ * that they run on any Linux machine under the hand of a test. Preloaded in front of libxenevtchn,
+ * libxengnttab and libxenctrl. oxenstored's socket, whose path is fixed, is put there too.
  *
  *   domains   one byte a domid: 'r' runs, 's' has shut down, 'd' is dying, anything else: is none
  *   ring-N    the page that domain N shares with xenstored
@@ -19,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <xenctrl.h>
 #include <xenevtchn.h>
@@ -64,6 +67,11 @@ xenevtchn_handle *xenevtchn_open(xentoollog_logger *logger, unsigned int flags)
     events_fd = open_here("events", O_RDWR | O_NONBLOCK);
     virqs = map_here("virqs");
     return events_fd < 0 || virqs == NULL ? NULL : (xenevtchn_handle *)&dummy;
+}
+
+xenevtchn_handle *xenevtchn_fdopen(xentoollog_logger *logger, int fd, unsigned int flags)
+{
+    return xenevtchn_open(logger, flags);
 }
 
 int xenevtchn_close(xenevtchn_handle *handle) { return 0; }
@@ -177,4 +185,36 @@ int open64(const char *path, int flags, ...)
     mode = va_arg(args, int);
     va_end(args);
     return open_any(path, flags, mode);
+}
+
+/* More open files are allowed to root alone; whoever needs them raises the limit before. */
+int setrlimit(__rlimit_resource_t resource, const struct rlimit *limit) { return 0; }
+int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *limit) { return 0; }
+
+static const char fixed_rundir[] = "/var/run/xenstored/";
+
+static int is_fixed(const char *path)
+{
+    return strncmp(path, fixed_rundir, sizeof(fixed_rundir) - 1) == 0;
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+    int (*libc_bind)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, "bind");
+    const char *path = ((const struct sockaddr_un *)address)->sun_path;
+    struct sockaddr_un here = { .sun_family = AF_UNIX };
+
+    if (address->sa_family != AF_UNIX || !is_fixed(path))
+        return libc_bind(fd, address, length);
+    snprintf(here.sun_path, sizeof(here.sun_path), "%.40s/%.40s", getenv("STAND_IN_DIR"),
+             path + sizeof(fixed_rundir) - 1);
+    return libc_bind(fd, (struct sockaddr *)&here, sizeof(here));
+}
+
+/* The socket of a daemon that runs beside us is not ours to remove. */
+int unlink(const char *path)
+{
+    int (*libc_unlink)(const char *) = dlsym(RTLD_NEXT, "unlink");
+
+    return is_fixed(path) ? 0 : libc_unlink(path);
 }

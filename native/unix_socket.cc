@@ -1,0 +1,85 @@
+// Unix stream sockets that never block.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "addon.h"
+#include "guard.h"
+
+namespace paravane {
+
+namespace {
+
+constexpr size_t kTransferMax = 1 << 20;
+
+Napi::TypedArrayOf<uint8_t> bytesArgument(const Napi::CallbackInfo &info) {
+  return typedArrayArgument<uint8_t>(info, 1, "bytes", napi_uint8_array, kTransferMax);
+}
+
+int descriptorArgument(const Napi::CallbackInfo &info) {
+  return static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
+}
+
+// The count of bytes, or a negative errno: what is ordinary here is not worth an exception.
+Napi::Value countOrError(Napi::Env env, ssize_t count) {
+  return Napi::Number::New(env, static_cast<double>(count < 0 ? -errno : count));
+}
+
+// listenUnix(path, backlog): the descriptor of a socket that listens there. The caller closes it
+// and removes the path.
+Napi::Value listenUnix(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  if (!info[0].IsString()) throw Napi::TypeError::New(env, "path must be a string");
+  const std::string path = info[0].As<Napi::String>();
+  const uint32_t backlog = integerArgument(info, 1, "backlog", 4096, 1);
+  sockaddr_un address = {};
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    throw Napi::RangeError::New(env, "path must have from 1 to 107 bytes");
+  }
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throwSystemError(env, errno, "socket");
+  if (bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 ||
+      listen(fd, static_cast<int>(backlog)) != 0) {
+    const int error = errno;
+    close(fd);
+    throwSystemError(env, error, "bind", path.c_str());
+  }
+  return Napi::Number::New(env, fd);
+}
+
+// acceptUnix(fd): the descriptor of the next client, or a negative errno. The caller closes it.
+Napi::Value acceptUnix(const Napi::CallbackInfo &info) {
+  const int fd = descriptorArgument(info);
+  return countOrError(info.Env(), accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+// receive(fd, bytes): how many bytes came, 0 once there will be none, or a negative errno.
+Napi::Value receive(const Napi::CallbackInfo &info) {
+  auto bytes = bytesArgument(info);
+  const int fd = descriptorArgument(info);
+  return countOrError(info.Env(), recv(fd, bytes.Data(), bytes.ByteLength(), MSG_DONTWAIT));
+}
+
+// send(fd, bytes): how many bytes were taken, or a negative errno.
+Napi::Value sendBytes(const Napi::CallbackInfo &info) {
+  auto bytes = bytesArgument(info);
+  const int fd = descriptorArgument(info);
+  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  return countOrError(info.Env(), send(fd, bytes.Data(), bytes.ByteLength(), flags));
+}
+
+}  // namespace
+
+void exportUnixSocket(Napi::Env env, Napi::Object exports) {
+  exports.Set("listenUnix", Napi::Function::New<listenUnix>(env, "listenUnix"));
+  exports.Set("acceptUnix", Napi::Function::New<acceptUnix>(env, "acceptUnix"));
+  exports.Set("receive", Napi::Function::New<receive>(env, "receive"));
+  exports.Set("send", Napi::Function::New<sendBytes>(env, "send"));
+}
+
+}  // namespace paravane

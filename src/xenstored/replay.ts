@@ -1,0 +1,61 @@
+/** The end of a transaction: as it is, or as its requests come out when they are run again now. */
+import { XenError } from '../base/errors.ts';
+import { NODE_OPERATIONS } from './node-operations.ts';
+import { type Reply, sameReply } from './reply.ts';
+import { errorReply, Request } from './request.ts';
+import { type RecordedRequest, Transaction } from './transaction.ts';
+
+/**
+ * Makes the changes of a transaction those of the store. One that only read has nothing to make,
+ * and all that it was told was true together. One whose nodes are as it found them can be taken
+ * over. Any other is run again on the tree as it is now: if every reply is the same, its client
+ * cannot tell the difference.
+ *
+ * Throws EAGAIN where a reply would differ, and as `Transaction.commit` does.
+ */
+export function commitTransaction(request: Request, transaction: Transaction): void {
+  transaction.checkFit();
+  if (transaction.onlyRead) return;
+  if (!transaction.hasConflict()) {
+    transaction.commit(request.charge);
+    return;
+  }
+  const { requests } = transaction;
+  transaction.forgetNodes();
+  if (requests === undefined) throw changedMeanwhile('it is too long to be run again');
+  const again = new Transaction(transaction.id, request.store, request.connection);
+  try {
+    for (const recorded of requests) runAgain(request, again, recorded);
+    again.checkFit();
+    again.commit(request.charge);
+  } finally {
+    again.close();
+  }
+}
+
+function changedMeanwhile(detail: string): XenError {
+  return new XenError('EAGAIN', 'end transaction', detail);
+}
+
+function runAgain(
+  end: Request,
+  transaction: Transaction,
+  { packet, reply }: RecordedRequest,
+): void {
+  const { connection, services } = end;
+  const request = new Request(connection, services, packet, transaction, undefined);
+  if (!sameReply(replyOf(request, packet.type), reply)) {
+    throw changedMeanwhile('a reply would be another one now');
+  }
+}
+
+function replyOf(request: Request, type: number): Reply {
+  const { connection, services } = request;
+  const run = NODE_OPERATIONS.get(type);
+  if (run === undefined) throw new TypeError(`request ${type} is not about nodes`);
+  try {
+    return { type, payload: run(request) };
+  } catch (error) {
+    return errorReply(error, connection, services);
+  }
+}

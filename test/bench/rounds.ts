@@ -1,0 +1,63 @@
+/** How a bench measures: everybody in turns, several times, and of each figure the median. */
+
+export interface BenchOptions {
+  /** Fewer rounds and smaller counts: to see that all works, not to compare. */
+  readonly quick: boolean;
+}
+
+/** Whose daemon: ours, C's, or that of OCaml. */
+export type Side = 'ours' | 'c' | 'ocaml';
+
+export interface Quantity {
+  readonly name: string;
+  readonly unit: string;
+  readonly better: 'lower' | 'higher';
+}
+
+export interface Row extends Quantity {
+  readonly ours: number;
+  /** A peer that cannot do it at all is absent. */
+  readonly peers: Readonly<Partial<Record<Exclude<Side, 'ours'>, number>>>;
+}
+
+/** What was measured in one go, by the quantity's name; what could not be done is absent. */
+export type Figures = ReadonlyMap<string, number>;
+
+export interface Contestant {
+  readonly side: Side;
+  measure(): Promise<Figures>;
+}
+
+export function median(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low, high] = [sorted[sorted.length % 2 === 1 ? middle : middle - 1], sorted[middle]];
+  return low === undefined || high === undefined ? undefined : (low + high) / 2;
+}
+
+/** Lets the contestants measure in turns, so that what else the machine does meets all alike. */
+export async function measureInTurns(
+  quantities: readonly Quantity[],
+  contestants: readonly Contestant[],
+  rounds: number,
+): Promise<Row[]> {
+  const measured: { side: Side; figures: Figures }[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    for (const { side, measure } of contestants) {
+      process.stderr.write(`round ${round} of ${rounds}: ${side}\n`);
+      measured.push({ side, figures: await measure() });
+    }
+  }
+  return quantities.map((quantity) => {
+    const medianOf = (side: Side) =>
+      median(
+        measured
+          .filter((one) => one.side === side)
+          .flatMap(({ figures }) => figures.get(quantity.name) ?? []),
+      );
+    const [ours, c, ocaml] = [medianOf('ours'), medianOf('c'), medianOf('ocaml')];
+    if (ours === undefined) throw new Error(`ours has no figure for "${quantity.name}"`);
+    const peers = { ...(c === undefined ? {} : { c }), ...(ocaml === undefined ? {} : { ocaml }) };
+    return { ...quantity, ours, peers };
+  });
+}
