@@ -10,6 +10,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportGntalloc(env, exports);
   paravane::exportPrivcmd(env, exports);
   paravane::exportPty(env, exports);
+  paravane::exportSocketSet(env, exports);
   paravane::exportUnixSocket(env, exports);
   return exports;
 }

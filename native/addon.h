@@ -12,6 +12,7 @@ void exportGntdev(Napi::Env env, Napi::Object exports);
 void exportGntalloc(Napi::Env env, Napi::Object exports);
 void exportPrivcmd(Napi::Env env, Napi::Object exports);
 void exportPty(Napi::Env env, Napi::Object exports);
+void exportSocketSet(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

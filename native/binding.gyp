@@ -12,6 +12,7 @@
         "gntalloc.cc",
         "privcmd.cc",
         "pty.cc",
+        "socket_set.cc",
         "unix_socket.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -82,6 +82,21 @@ export interface NativePoller {
   close(): void;
 }
 
+/** Unix sockets that are served together, native/socket_set.cc. */
+export interface NativeSocketSet {
+  /** Four words for each socket that the callback is called for: id, start, count or errno, writable. */
+  readonly arrivals: Int32Array;
+  readonly input: Uint8Array;
+  /** Four words for each run of bytes to be sent: id, start, length, and then count or errno. */
+  readonly departures: Int32Array;
+  readonly output: Uint8Array;
+  add(fd: number): number;
+  await(id: number, events: number): void;
+  send(count: number): void;
+  remove(id: number): void;
+  close(): void;
+}
+
 export interface Native {
   readonly READABLE: number;
   readonly WRITABLE: number;
@@ -94,13 +109,15 @@ export interface Native {
     fd: number,
     callback: (events: number) => void,
   ) => NativePoller;
+  /** `callback` gets how many sockets `arrivals` tells of. */
+  readonly SocketSet: new (
+    callback: (count: number) => void,
+  ) => NativeSocketSet;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
   acceptUnix(fd: number): number;
-  receive(fd: number, bytes: Uint8Array): number;
-  send(fd: number, bytes: Uint8Array): number;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
