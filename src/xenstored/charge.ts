@@ -6,7 +6,7 @@
 import type { Account } from './quota.ts';
 
 export class Charge {
-  private readonly account: Account;
+  readonly account: Account;
   private holders = 0;
 
   constructor(account: Account) {

@@ -6,15 +6,10 @@
  * and of the list of runs, not of ten thousand names.
  */
 import { latin1Encode } from '../base/bytes.ts';
-
-interface Entry {
-  readonly name: string;
-  /** The node's `birth`: larger for a younger sibling. */
-  readonly birth: number;
-}
+import type { ChildState } from './state.ts';
 
 interface Run {
-  readonly entries: readonly Entry[];
+  readonly entries: readonly ChildState[];
   /** Bytes of its names, each with a NUL after it. */
   readonly byteLength: number;
 }
@@ -33,7 +28,7 @@ function lastUpTo<Item>(items: readonly Item[], birth: number, birthOf: (item: I
   return low;
 }
 
-function runOf(entries: readonly Entry[]): Run {
+function runOf(entries: readonly ChildState[]): Run {
   return { entries, byteLength: entries.reduce((sum, { name }) => sum + name.length + 1, 0) };
 }
 
@@ -51,6 +46,23 @@ export class ChildList implements Iterable<string> {
   }
 
   static readonly empty = new ChildList([], 0, 0);
+
+  /** The list of these children, in whatever order they come. */
+  static of(children: readonly ChildState[]): ChildList {
+    if (children.length === 0) return ChildList.empty;
+    const entries = [...children].sort((a, b) => a.birth - b.birth);
+    const runs: Run[] = [];
+    for (let at = 0; at < entries.length; at += RUN_MAX) {
+      runs.push(runOf(entries.slice(at, at + RUN_MAX)));
+    }
+    const byteLength = runs.reduce((sum, run) => sum + run.byteLength, 0);
+    return new ChildList(runs, entries.length, byteLength);
+  }
+
+  /** The children with their births, oldest first. */
+  get entries(): readonly ChildState[] {
+    return this.runs.flatMap(({ entries }) => entries);
+  }
 
   *[Symbol.iterator](): Iterator<string> {
     for (const { entries } of this.runs) for (const { name } of entries) yield name;
@@ -104,6 +116,6 @@ export class ChildList implements Iterable<string> {
   }
 
   private runAt(birth: number): number {
-    return lastUpTo(this.runs, birth, ({ entries }) => (entries[0] as Entry).birth);
+    return lastUpTo(this.runs, birth, ({ entries }) => (entries[0] as ChildState).birth);
   }
 }

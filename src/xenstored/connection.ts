@@ -6,6 +6,7 @@ import {
   XS_ERROR,
 } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
+import { joinBytes } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errorMessage, ProtocolViolation } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -17,6 +18,7 @@ import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Identity } from './permissions.ts';
+import type { ChargeState, ConnectionState, RingCarrierState } from './state.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import { Transaction } from './transaction.ts';
@@ -33,8 +35,19 @@ export interface Carrier {
   readonly domain: Domain | undefined;
   /** Why the stream ended by itself; absent for a socket, which just ends. */
   readonly failure?: () => unknown;
+  /** Of a socket that another process can take over. */
+  readonly handover?: Handover | undefined;
+  /** Where a ring stands. */
+  readonly position?: () => Pick<RingCarrierState, 'consumed' | 'produced'>;
   /** Tells the client, `XENSTORE_ERROR_…`, that it is not listened to any more. */
   readonly refuse?: (error: number) => void;
+}
+
+/** How another process takes over a socket. */
+export interface Handover {
+  readonly fd: number;
+  /** A copy of the bytes that were taken from the kernel and not from the stream. */
+  unread(): Uint8Array;
 }
 
 export interface ConnectionParts {
@@ -55,6 +68,8 @@ export interface ConnectionParts {
   /** The connection has closed. */
   readonly closed: (connection: Connection) => void;
   readonly trace: Trace;
+  /** The charge of a connection's state that is taken up; the same for the same id. */
+  readonly chargeOf: (state: ChargeState) => Charge;
 }
 
 export class Connection implements Watcher, Requester {
@@ -74,7 +89,8 @@ export class Connection implements Watcher, Requester {
   private isClosed = false;
   private turn: Timer | undefined;
 
-  constructor(name: string, carrier: Carrier, parts: ConnectionParts) {
+  /** @param state what the client's connection to an earlier xenstored was */
+  constructor(name: string, carrier: Carrier, parts: ConnectionParts, state?: ConnectionState) {
     this.name = name;
     this.carrier = carrier;
     this.parts = parts;
@@ -89,7 +105,32 @@ export class Connection implements Watcher, Requester {
       eventTimeout_ms: parts.options.watchEventTimeout_ms,
       trace: ({ type, payload }) => parts.trace.packet('OUT', name, type, payload),
     });
+    if (state !== undefined) this.takeUp(state);
     this.packets.onReady(() => this.run());
+  }
+
+  /** All of it but the carrier, or `undefined` where nobody could take that over. */
+  capture(chargeState: (charge: Charge) => ChargeState): ConnectionState | undefined {
+    const { carrier, parts, name, ignored } = this;
+    const { domain, handover, position } = carrier;
+    const state = {
+      input: joinBytes(this.packets.partialInput(), handover?.unread()),
+      output: this.outgoing.capture(chargeState),
+      watches: [...this.watches.values()].map((watch) => ({
+        path: watch.path,
+        token: watch.token,
+        depth: watch.depth,
+        relative: watch.home !== '',
+        number: parts.store.watches.numberOf(watch),
+      })),
+      lastTransactionId: this.lastTransactionId,
+      transactions: [...this.transactions.values()].map((transaction) => transaction.capture()),
+    };
+    if (domain !== undefined && position !== undefined) {
+      return { ...state, carrier: { kind: 'ring', domid: domain.domid, ignored, ...position() } };
+    }
+    if (handover === undefined) return undefined;
+    return { ...state, carrier: { kind: 'socket', fd: handover.fd, name } };
   }
 
   get caller(): Requester {
@@ -181,10 +222,12 @@ export class Connection implements Watcher, Requester {
     return this.watches.size;
   }
 
-  addWatch(watch: Watch): void {
+  /** @param number where it stands among all watches; as the latest if not given */
+  addWatch(watch: Watch, number?: number): void {
     const { account } = this.domain;
     this.watches.set(`${watch.path}\0${watch.token}`, watch);
-    this.parts.store.watches.add(watch);
+    if (number === undefined) this.parts.store.watches.add(watch);
+    else this.parts.store.watches.addAgain(watch, number);
     if (this.identity !== undefined) account.watches++;
     account.addMemory(watch.path.length + watch.token.length);
   }
@@ -201,10 +244,7 @@ export class Connection implements Watcher, Requester {
     do {
       this.lastTransactionId = (this.lastTransactionId + 1) >>> 0;
     } while (this.lastTransactionId === 0 || this.transactions.has(this.lastTransactionId));
-    const transaction = new Transaction(this.lastTransactionId, this.parts.store, this);
-    this.transactions.set(transaction.id, transaction);
-    this.parts.store.openTransactions++;
-    return transaction;
+    return this.addTransaction(this.lastTransactionId);
   }
 
   endTransaction(transaction: Transaction): void {
@@ -228,6 +268,26 @@ export class Connection implements Watcher, Requester {
     this.outgoing.clear();
     this.packets.close();
     this.parts.closed(this);
+  }
+
+  private takeUp(state: ConnectionState): void {
+    const { carrier } = state;
+    this.ignored = carrier.kind === 'ring' && carrier.ignored;
+    this.packets.putBack(state.input);
+    for (const { path, token, depth, relative, number } of state.watches) {
+      const home = relative ? this.domain.home : '';
+      this.addWatch({ watcher: this, path, token, depth, home }, number);
+    }
+    this.lastTransactionId = state.lastTransactionId;
+    for (const open of state.transactions) this.addTransaction(open.id).takeUp(open);
+    this.outgoing.takeUp(state.output, this.parts.chargeOf);
+  }
+
+  private addTransaction(id: number): Transaction {
+    const transaction = new Transaction(id, this.parts.store, this);
+    this.transactions.set(id, transaction);
+    this.parts.store.openTransactions++;
+    return transaction;
   }
 
   private answerSome(): void {

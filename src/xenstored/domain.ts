@@ -8,6 +8,7 @@ import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
 import { type Identity, NO_INCARNATION } from './permissions.ts';
 import { Account, type Quotas } from './quota.ts';
+import type { DomainState, ServerState } from './state.ts';
 
 export class Domain implements Identity {
   readonly domid: number;
@@ -15,6 +16,8 @@ export class Domain implements Identity {
   readonly account: Account;
   /** Has, or had until it broke a rule, a ring that we serve. */
   introduced = false;
+  /** The port of its end of the ring's event channel; absent for our own kernel, which is not introduced. */
+  remotePort: number | undefined;
   /** `XENSTORE_SERVER_FEATURE_…` that it is offered, or will be. */
   features = SERVER_FEATURES;
   /** It was told that this domain has shut down; `XS_RESUME` takes that back. */
@@ -33,6 +36,19 @@ export class Domain implements Identity {
     return this.account.privileged;
   }
 
+  capture(): DomainState {
+    const { domid, incarnation, features, account, shutdown, target, remotePort } = this;
+    return {
+      domid,
+      incarnation,
+      features,
+      ownQuotas: account.own,
+      shutdown,
+      target: target?.domid,
+      ring: this.introduced ? { remotePort } : undefined,
+    };
+  }
+
   /** Where its relative paths stand. */
   get home(): string {
     return domainHome(domId(this.domid));
@@ -48,15 +64,27 @@ export interface DomainsParts {
   readonly log: Log;
 }
 
+/** The domains of an earlier xenstored. */
+type KnownDomains = Pick<ServerState, 'domains' | 'lastIncarnation'>;
+
+const NO_DOMAINS: KnownDomains = { domains: [], lastIncarnation: NO_INCARNATION };
+
 export class Domains {
   private readonly parts: DomainsParts;
   private readonly byDomid = new Map<number, Domain>();
-  private lastIncarnation = NO_INCARNATION;
+  private lastIncarnation: number;
 
-  constructor(parts: DomainsParts) {
+  /** @param known those of an earlier xenstored, none of them introduced yet */
+  constructor(parts: DomainsParts, known: KnownDomains = NO_DOMAINS) {
     this.parts = parts;
+    this.lastIncarnation = known.lastIncarnation;
+    for (const state of known.domains) this.takeUp(state);
+    for (const { domid, target } of known.domains) {
+      const domain = this.byDomid.get(domid);
+      if (domain !== undefined && target !== undefined) domain.target = this.byDomid.get(target);
+    }
     // Dom0 owns the first nodes and pays for what sockets do, so it is known from the start.
-    this.create(0);
+    this.findOrCreate(0);
   }
 
   [Symbol.iterator](): IterableIterator<Domain> {
@@ -65,6 +93,11 @@ export class Domains {
 
   get count(): number {
     return this.byDomid.size;
+  }
+
+  /** The largest incarnation that a domain has had. */
+  get incarnations(): number {
+    return this.lastIncarnation;
   }
 
   find(domid: number): Domain | undefined {
@@ -109,12 +142,20 @@ export class Domains {
   }
 
   private create(domid: number): Domain {
+    return this.add(domid, ++this.lastIncarnation);
+  }
+
+  private takeUp({ domid, incarnation, features, ownQuotas, shutdown }: DomainState): void {
+    const domain = this.add(domid, incarnation, ownQuotas);
+    domain.features = features;
+    domain.shutdown = shutdown;
+  }
+
+  private add(domid: number, incarnation: number, ownQuotas?: Partial<Quotas>): Domain {
     const { options, quotas, clock, log } = this.parts;
     const privileged = domid === 0 || domid === options.privDomid;
-    const domain = new Domain(
-      ++this.lastIncarnation,
-      new Account(domid, privileged, quotas, clock, log),
-    );
+    const account = new Account(domid, privileged, quotas, clock, log, ownQuotas);
+    const domain = new Domain(incarnation, account);
     this.byDomid.set(domid, domain);
     return domain;
   }

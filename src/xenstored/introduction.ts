@@ -2,7 +2,7 @@
 import { GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts';
 import { XENSTORE_ERROR_NONE } from '../abi/io/xs_wire.ts';
 import { VIRQ_DOM_EXC } from '../abi/xen.ts';
-import { XenError } from '../base/errors.ts';
+import { errorMessage, XenError } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, domId, EVENT_PORT_MAX, eventPort, grantRef } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
@@ -10,8 +10,10 @@ import type { Carrier, Connection } from './connection.ts';
 import type { Domain } from './domain.ts';
 import { removeSubtree } from './nodes.ts';
 import type { XenstoredOptions } from './options.ts';
+import { outputLength, skipOutput } from './outgoing.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
+import type { ConnectionState, DomainState } from './state.ts';
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN, type Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
 import { postOrder } from './tree.ts';
@@ -23,7 +25,7 @@ export interface IntroductionsParts {
   readonly store: Store;
   readonly options: XenstoredOptions;
   readonly log: Log;
-  readonly connect: (name: string, carrier: Carrier) => Connection;
+  readonly connect: (name: string, carrier: Carrier, state?: ConnectionState) => Connection;
   /** Events may have been queued outside of any client's turn. */
   readonly turnEnded: () => void;
 }
@@ -33,10 +35,38 @@ interface Introduced {
   connection: Connection | undefined;
 }
 
+/** How a ring begins: with nothing in it, or where it stood before. */
+interface RingStart {
+  readonly reset?: true;
+  readonly state?: ConnectionState | undefined;
+}
+
+/** Maps the domain's ring and binds its event channel. */
+function openRing(hypervisor: Hypervisor, domid: number, port: number) {
+  const pages = hypervisor.grants.map(domId(domid), [grantRef(GNTTAB_RESERVED_XENSTORE)]);
+  try {
+    const channel = hypervisor.events.bindInterdomain(domId(domid), eventPort(port));
+    return { pages, channel };
+  } catch (error) {
+    pages.close();
+    throw error;
+  }
+}
+
+/** The state without the output that the ring has been given since. */
+function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionState {
+  const { carrier, output } = state;
+  if (carrier.kind !== 'ring') return state;
+  const sent = ring.goOn(carrier.consumed, carrier.produced, outputLength(output));
+  return { ...state, output: skipOutput(output, sent) };
+}
+
 export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
   private readonly virq: EventChannel | undefined;
+  /** What our own kernel's connection was, until its ring is attached. */
+  private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
     this.parts = parts;
@@ -83,27 +113,75 @@ export class Introductions {
       this.introduceAgain(hypervisor, domain, known, port);
       return;
     }
-    const pages = hypervisor.grants.map(domId(domid), [grantRef(GNTTAB_RESERVED_XENSTORE)]);
-    try {
-      const channel = hypervisor.events.bindInterdomain(domId(domid), eventPort(port));
-      this.serve(store.domains.findOrCreate(domid), new DomainRing(pages), channel, true);
-    } catch (error) {
-      pages.close();
-      throw error;
-    }
+    const { pages, channel } = openRing(hypervisor, domid, port);
+    const introduced = store.domains.findOrCreate(domid);
+    introduced.shutdown = false;
+    introduced.remotePort = port;
+    this.serve(introduced, pages, channel, { reset: true });
     if (domid !== this.parts.options.masterDomid) store.fireSpecial(INTRODUCE_DOMAIN, [domid]);
   }
 
   /** Serves the ring of our own kernel, which nobody introduces. Both belong to us from here on. */
   attachKernelRing(pages: Pages, channel: EventChannel): void {
     const domain = this.parts.store.domains.findOrCreate(this.parts.options.masterDomid);
-    this.serve(domain, new DomainRing(pages), channel, false);
+    domain.shutdown = false;
+    this.serve(domain, pages, channel, { state: this.kernelState });
+    this.kernelState = undefined;
     channel.notify();
+  }
+
+  /**
+   * Goes on with the rings of an earlier xenstored. A domain whose ring cannot be had is gone, as
+   * `lookForDead` finds out, or has to be introduced again.
+   */
+  takeUp(states: readonly DomainState[], connections: readonly ConnectionState[]): void {
+    const { hypervisor, store, log } = this.parts;
+    for (const { domid, ring } of states) {
+      const domain = store.domains.find(domid);
+      if (ring === undefined || domain === undefined) continue;
+      const state = connections.find(({ carrier }) => {
+        return carrier.kind === 'ring' && carrier.domid === domid;
+      });
+      if (ring.remotePort === undefined) {
+        this.kernelState = state;
+        continue;
+      }
+      domain.introduced = true;
+      domain.remotePort = ring.remotePort;
+      if (hypervisor === undefined) continue;
+      try {
+        const { pages, channel } = openRing(hypervisor, domid, ring.remotePort);
+        this.serve(domain, pages, channel, { state });
+        // Whatever it waits for, a signal of ours may have been lost.
+        channel.notify();
+      } catch (error) {
+        log.warn(`the ring of domain ${domid} cannot be had again: ${errorMessage(error)}`, {
+          domid,
+        });
+      }
+    }
   }
 
   /** Ends the domain's ring, and removes what it owns. */
   release(domain: Domain): void {
     this.remove(domain);
+  }
+
+  /** Asks Xen about every domain, since the interrupt does not say which one it is about. */
+  lookForDead(): void {
+    const { store, domainControl } = this.parts;
+    const newlyShutdown: number[] = [];
+    for (const domain of store.domains) {
+      if (domain.domid === 0 || domainControl === undefined) continue;
+      const info = store.domains.info(domain.domid);
+      if (info !== undefined && domain.introduced && info.shutdown && !domain.shutdown) {
+        domain.shutdown = true;
+        newlyShutdown.push(domain.domid);
+      }
+      // One that has no ring is kept until its number is free for another.
+      if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
+    }
+    if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
   /** Ends all rings. The nodes stay. Idempotent. */
@@ -125,52 +203,40 @@ export class Introductions {
     known.connection?.close();
     known.connection = undefined;
     const channel = hypervisor.events.bindInterdomain(domId(domain.domid), eventPort(port));
-    this.open(domain, known, channel, true);
+    domain.remotePort = port;
+    this.open(domain, known, channel, { reset: true });
   }
 
-  private serve(domain: Domain, ring: DomainRing, channel: EventChannel, reset: boolean): void {
-    const introduced: Introduced = { ring, connection: undefined };
+  private serve(domain: Domain, pages: Pages, channel: EventChannel, start: RingStart): void {
+    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined };
     this.introduced.set(domain, introduced);
     domain.introduced = true;
-    domain.shutdown = false;
-    this.open(domain, introduced, channel, reset);
+    this.open(domain, introduced, channel, start);
   }
 
   private open(
     domain: Domain,
     introduced: Introduced,
     channel: EventChannel,
-    reset: boolean,
+    { reset, state }: RingStart,
   ): void {
     const { ring } = introduced;
     if (reset) ring.reset();
-    ring.tellError(XENSTORE_ERROR_NONE);
+    if (state === undefined) ring.tellError(XENSTORE_ERROR_NONE);
     ring.offer(domain.features);
     const stream = ring.connect(channel);
-    introduced.connection = this.parts.connect(`domain ${domain.domid}`, {
-      stream,
-      domain,
-      failure: () => stream.error,
-      refuse: (error) => ring.tellError(error),
-    });
+    introduced.connection = this.parts.connect(
+      `domain ${domain.domid}`,
+      {
+        stream,
+        domain,
+        failure: () => stream.error,
+        position: () => ring.position,
+        refuse: (error) => ring.tellError(error),
+      },
+      state && whereItStands(state, ring),
+    );
     if (ring.endReconnect()) channel.notify();
-  }
-
-  /** Asks Xen about every domain, since the interrupt does not say which one it is about. */
-  private lookForDead(): void {
-    const { store, domainControl } = this.parts;
-    const newlyShutdown: number[] = [];
-    for (const domain of store.domains) {
-      if (domain.domid === 0 || domainControl === undefined) continue;
-      const info = store.domains.info(domain.domid);
-      if (info !== undefined && domain.introduced && info.shutdown && !domain.shutdown) {
-        domain.shutdown = true;
-        newlyShutdown.push(domain.domid);
-      }
-      // One that has no ring is kept until its number is free for another.
-      if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
-    }
-    if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
   /** Ends all that the domain has here, so that a later one with its domid inherits nothing. */

@@ -1,10 +1,12 @@
 /** What a connection has to send: replies and events, in order, until the client takes them. */
 import { XS_WATCH_EVENT } from '../abi/io/xs_wire.ts';
+import { latin1Decode } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { encodeStrings, HEADER_SIZE, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
 import type { PacketStream } from '../xenstore/packet-stream.ts';
 import type { Charge } from './charge.ts';
 import type { Account } from './quota.ts';
+import type { ChargeState, OutputState } from './state.ts';
 
 interface Item {
   readonly packet: Packet;
@@ -28,6 +30,28 @@ export interface OutgoingParts {
 }
 
 const sizeOf = (packet: Packet) => HEADER_SIZE + packet.payload.length;
+
+/** What makes another event like this one add nothing; `undefined` of one that tells of a happening. */
+function eventKey(path: string, token: string): string | undefined {
+  return path.startsWith('@') ? undefined : `${path}\0${token}`;
+}
+
+/** The output without its first `bytes` that are not sent yet. */
+export function skipOutput(output: readonly OutputState[], bytes: number): OutputState[] {
+  const rest: OutputState[] = [];
+  let skip = bytes;
+  for (const item of output) {
+    const size = sizeOf(item.packet) - item.sent;
+    if (skip < size) rest.push({ ...item, sent: item.sent + skip });
+    skip = Math.max(0, skip - size);
+  }
+  return rest;
+}
+
+/** Bytes of the output that are not sent yet. */
+export function outputLength(output: readonly OutputState[]): number {
+  return output.reduce((sum, { packet, sent }) => sum + sizeOf(packet) - sent, 0);
+}
 
 export class Outgoing {
   private readonly parts: OutgoingParts;
@@ -65,27 +89,41 @@ export class Outgoing {
   event(path: string, token: string, charge: Charge | undefined): void {
     const length = path.length + token.length + 2;
     if (length > PAYLOAD_MAX) return;
-    const { account, clock, eventTimeout_ms } = this.parts;
-    const key = path.startsWith('@') ? undefined : `${path}\0${token}`;
+    const { account } = this.parts;
+    const key = eventKey(path, token);
     if (key !== undefined && this.pendingEvents.has(key)) return;
     if (account.memoryExceededBy(HEADER_SIZE + length)) {
       account.logDenial('memoryHard', 'memory for an event');
       return;
     }
-    if (key !== undefined) this.pendingEvents.add(key);
-    const timed = eventTimeout_ms > 0 && !account.privileged;
-    this.push({
-      packet: {
-        type: XS_WATCH_EVENT,
-        requestId: 0,
-        transactionId: 0,
-        payload: encodeStrings(path, token),
-      },
-      charge,
-      event: key,
-      expires_ms: timed ? clock.now_ms() + eventTimeout_ms : Number.POSITIVE_INFINITY,
-    });
-    if (timed) this.expiry ??= clock.after(eventTimeout_ms, () => this.expire());
+    const payload = encodeStrings(path, token);
+    this.pushEvent({ type: XS_WATCH_EVENT, requestId: 0, transactionId: 0, payload }, key, charge);
+  }
+
+  /** What waits to be sent; `chargeState` tells of a charge who else holds it. */
+  capture(chargeState: (charge: Charge) => ChargeState): OutputState[] {
+    const { packets } = this.parts;
+    return this.items.slice(this.head).map(({ packet, charge }, index) => ({
+      packet,
+      sent: index === 0 && this.underWay ? sizeOf(packet) - packets.queuedBytes : 0,
+      charge: charge && chargeState(charge),
+    }));
+  }
+
+  /** Queues what waited to be sent elsewhere. Events may wait as long as new ones. */
+  takeUp(output: readonly OutputState[], chargeOf: (state: ChargeState) => Charge): void {
+    for (const { packet, sent, charge: state } of output) {
+      const charge = state && chargeOf(state);
+      if (packet.type === XS_WATCH_EVENT) {
+        const [path, token] = latin1Decode(packet.payload).split('\0') as [string, string];
+        this.pushEvent(packet, eventKey(path, token), charge);
+      } else {
+        this.reply(packet, charge);
+      }
+      if (sent === 0) continue;
+      this.parts.packets.sendRest(packet, sent);
+      this.underWay = true;
+    }
   }
 
   /** Gives the client what it takes now. */
@@ -112,6 +150,15 @@ export class Outgoing {
     this.expiry?.cancel();
     this.expiry = undefined;
     for (const item of items) this.settle(item);
+  }
+
+  private pushEvent(packet: Packet, key: string | undefined, charge: Charge | undefined): void {
+    const { account, clock, eventTimeout_ms } = this.parts;
+    if (key !== undefined) this.pendingEvents.add(key);
+    const timed = eventTimeout_ms > 0 && !account.privileged;
+    const expires_ms = timed ? clock.now_ms() + eventTimeout_ms : Number.POSITIVE_INFINITY;
+    this.push({ packet, charge, event: key, expires_ms });
+    if (timed) this.expiry ??= clock.after(eventTimeout_ms, () => this.expire());
   }
 
   private push(item: Item): void {

@@ -153,6 +153,45 @@ function branchWithout<Value>(
   return { bitmap: bitmap & ~bit, slots: rest };
 }
 
+/** The leaves of a slot, in no order. */
+function* leavesOf<Value>(slot: Slot<Value> | undefined): Generator<Leaf<Value>> {
+  if (slot === undefined) return;
+  if ('bitmap' in slot) for (const below of slot.slots) yield* leavesOf(below);
+  else if ('leaves' in slot) yield* slot.leaves;
+  else yield slot;
+}
+
+/** A key under which two maps have different values; `undefined` where a map has none. */
+export interface Difference<Value> {
+  readonly key: string;
+  readonly one: Value | undefined;
+  readonly other: Value | undefined;
+}
+
+const slotFor = <Value>({ bitmap, slots }: Branch<Value>, bit: number) =>
+  (bitmap & bit) === 0 ? undefined : slots[indexOf(bitmap, bit)];
+
+function* slotDifferences<Value>(
+  one: Slot<Value> | undefined,
+  other: Slot<Value> | undefined,
+): Generator<Difference<Value>> {
+  if (one === other) return;
+  if (one !== undefined && other !== undefined && 'bitmap' in one && 'bitmap' in other) {
+    for (let bits = one.bitmap | other.bitmap; bits !== 0; bits &= bits - 1) {
+      const bit = bits & -bits;
+      yield* slotDifferences(slotFor(one, bit), slotFor(other, bit));
+    }
+    return;
+  }
+  const others = new Map([...leavesOf(other)].map(({ key, value }) => [key, value]));
+  for (const { key, value } of leavesOf(one)) {
+    const another = others.get(key);
+    others.delete(key);
+    if (another !== value) yield { key, one: value, other: another };
+  }
+  for (const [key, value] of others) yield { key, one: undefined, other: value };
+}
+
 export class PersistentMap<Value> {
   private readonly root: Branch<Value>;
   /** How many keys. */
@@ -181,6 +220,14 @@ export class PersistentMap<Value> {
     const root = branchWithout(this.root, key, hashOf(key), 0);
     if (root === this.root) return this;
     return new PersistentMap((root as Branch<Value> | undefined) ?? EMPTY, this.size - 1);
+  }
+
+  /**
+   * The keys under which `other` has another value than this map, in no order. Takes as long as the
+   * two have gone apart, however large they are.
+   */
+  differences(other: PersistentMap<Value>): Iterable<Difference<Value>> {
+    return slotDifferences<Value>(this.root, other.root);
   }
 
   private find(key: string, hash: number): Value | undefined {

@@ -70,11 +70,19 @@ export class Account {
   /** The limits of all domains. */
   private readonly quotas: Readonly<Quotas>;
   /** The limits that somebody has set for this domain alone. */
-  private readonly ownQuotas: Partial<Quotas> = {};
+  private readonly ownQuotas: Partial<Quotas>;
   private readonly clock: Clock;
   private readonly log: Log;
 
-  constructor(domid: number, privileged: boolean, quotas: Quotas, clock: Clock, log: Log) {
+  constructor(
+    domid: number,
+    privileged: boolean,
+    quotas: Quotas,
+    clock: Clock,
+    log: Log,
+    ownQuotas: Readonly<Partial<Quotas>> = {},
+  ) {
+    this.ownQuotas = { ...ownQuotas };
     this.domid = domid;
     this.privileged = privileged;
     this.quotas = quotas;
@@ -90,6 +98,11 @@ export class Account {
   /** The limit as it was set, for this domain or for all; 0 for none. */
   quota(quota: keyof Quotas): number {
     return this.ownQuotas[quota] ?? this.quotas[quota];
+  }
+
+  /** The limits that were set for this domain alone. */
+  get own(): Readonly<Partial<Quotas>> {
+    return { ...this.ownQuotas };
   }
 
   /** Sets a limit for this domain alone, 0 for none. It stays when that of all domains changes. */

@@ -1,9 +1,9 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
 import { XenError } from '../base/errors.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
-import { type Reply, sameReply } from './reply.ts';
+import { type RecordedRequest, type Reply, sameReply } from './reply.ts';
 import { errorReply, Request } from './request.ts';
-import { type RecordedRequest, Transaction } from './transaction.ts';
+import { Transaction } from './transaction.ts';
 
 /**
  * Makes the changes of a transaction those of the store. One that only read has nothing to make,

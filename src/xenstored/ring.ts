@@ -2,6 +2,7 @@
 import {
   XENSTORE_CONNECTED,
   XENSTORE_RECONNECT,
+  XENSTORE_RING_SIZE,
   XenstoreDomainInterface,
 } from '../abi/io/xs_wire.ts';
 import type { EventChannel, Pages } from '../hypervisor/contract.ts';
@@ -35,6 +36,27 @@ export class DomainRing {
     };
     this.stream = xenstoreRingStream(lent, channel, 'server');
     return this.stream;
+  }
+
+  /** Where the two rings stand. */
+  get position(): { readonly consumed: number; readonly produced: number } {
+    return { consumed: this.page.req_cons, produced: this.page.rsp_prod };
+  }
+
+  /**
+   * Goes on where an earlier xenstored stood, which may have ended at any moment: requests that it
+   * had taken are skipped. Returns how many of `queued` bytes of output it had sent after it last
+   * said where it stood. A ring that cannot have come from there was begun anew since: it is taken
+   * as it is, and nothing of the output was sent.
+   */
+  goOn(consumed: number, produced: number, queued: number): number {
+    const { page } = this;
+    const taken = (consumed - page.req_cons) >>> 0;
+    if (taken <= (page.req_prod - page.req_cons) >>> 0 && taken <= XENSTORE_RING_SIZE) {
+      page.req_cons = consumed;
+    }
+    const sent = (page.rsp_prod - produced) >>> 0;
+    return sent <= queued ? sent : 0;
   }
 
   /** Tells the domain, `XENSTORE_SERVER_FEATURE_…`, what it may use. */

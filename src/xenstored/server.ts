@@ -3,12 +3,14 @@ import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
-import { type Carrier, Connection, type ConnectionParts } from './connection.ts';
+import { Charge } from './charge.ts';
+import { type Carrier, Connection, type ConnectionParts, type Handover } from './connection.ts';
 import { Domains } from './domain.ts';
 import { Introductions } from './introduction.ts';
 import { answer } from './operations.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from './options.ts';
 import type { Services } from './request.ts';
+import type { ChargeState, ConnectionState, ServerState } from './state.ts';
 import { Store } from './store.ts';
 import { Trace, type TraceFile } from './trace.ts';
 import { WriteLimit } from './write-limit.ts';
@@ -23,6 +25,18 @@ export interface XenstoredParts {
   readonly options?: Partial<XenstoredOptions>;
   /** Where requests are traced to when an operator asks for that. */
   readonly traceFile?: TraceFile | undefined;
+  /**
+   * What an earlier xenstored was. Its quotas hold, not those of `options`. Our own kernel's ring
+   * is to be attached before anything else happens, so that its watches miss nothing.
+   */
+  readonly state?: ServerState | undefined;
+  /** The socket of the state with that descriptor, as a stream; without it sockets are left out. */
+  readonly adoptSocket?: (fd: number) => AdoptedSocket;
+}
+
+export interface AdoptedSocket {
+  readonly stream: ByteStream;
+  readonly handover?: Handover;
 }
 
 export interface XenstoredStatus {
@@ -35,10 +49,16 @@ export interface XenstoredStatus {
 }
 
 export interface Xenstored {
-  /** Serves a client of the tools: privileged. The stream belongs to xenstored from here on. */
-  attachSocket(stream: ByteStream, name: string): void;
+  /**
+   * Serves a client of the tools: privileged. The stream belongs to xenstored from here on.
+   *
+   * @param handover without it the socket is left out of what `capture` returns
+   */
+  attachSocket(stream: ByteStream, name: string, handover?: Handover): void;
   /** Serves our own kernel's ring. Page and channel belong to xenstored from here on. */
   attachKernelRing(page: Pages, channel: EventChannel): void;
+  /** All that a successor needs to go on. To be asked for between requests, not from within one. */
+  capture(): ServerState;
   status(): XenstoredStatus;
   /** Walks the whole store and logs what does not fit together; returns how many such findings. */
   check(): number;
@@ -57,6 +77,8 @@ class Server implements Xenstored {
   private readonly unflushed = new Set<Connection>();
   /** Clients that have requests which may not be answered now. */
   private readonly held = new Set<Connection>();
+  /** By id: those of the state that is taken up. */
+  private readonly charges = new Map<number, Charge>();
   private isClosed = false;
 
   constructor(parts: XenstoredParts) {
@@ -64,9 +86,10 @@ class Server implements Xenstored {
     this.parts = parts;
     this.options = { ...DEFAULT_OPTIONS, ...parts.options };
     const { options } = this;
-    const quotas = { ...options.quotas };
-    const domains = new Domains({ domainControl, options, quotas, clock, log });
-    const store = new Store(domains, quotas, log);
+    const { state } = parts;
+    const quotas = { ...(state?.quotas ?? options.quotas) };
+    const domains = new Domains({ domainControl, options, quotas, clock, log }, state);
+    const store = new Store(domains, quotas, log, state);
     this.store = store;
     this.writeLimit = new WriteLimit(clock, domains);
     const introductions = new Introductions({
@@ -75,19 +98,41 @@ class Server implements Xenstored {
       store,
       options,
       log,
-      connect: (name, carrier) => this.connect(name, carrier),
+      connect: (name, carrier, connection) => this.connect(name, carrier, connection),
       turnEnded: () => this.turnEnded(),
     });
     const trace = new Trace(parts.traceFile, clock);
     this.services = { store, introductions, clock, log, trace };
+    if (state !== undefined) this.takeUp(state);
   }
 
-  attachSocket(stream: ByteStream, name: string): void {
-    this.connect(name, { stream, domain: undefined });
+  attachSocket(stream: ByteStream, name: string, handover?: Handover): void {
+    this.connect(name, { stream, domain: undefined, handover });
   }
 
   attachKernelRing(page: Pages, channel: EventChannel): void {
     this.services.introductions.attachKernelRing(page, channel);
+  }
+
+  capture(): ServerState {
+    const { store } = this;
+    const { domains } = store;
+    const charges = new Map<Charge, ChargeState>();
+    const chargeState = (charge: Charge): ChargeState => {
+      const known = charges.get(charge);
+      const told = known ?? { id: charges.size + 1, domid: charge.account.domid };
+      if (known === undefined) charges.set(charge, told);
+      return told;
+    };
+    return {
+      ...store.capture(),
+      lastIncarnation: domains.incarnations,
+      quotas: { ...store.quotas },
+      domains: [...domains].map((domain) => domain.capture()),
+      connections: [...this.connections]
+        .map((connection) => connection.capture(chargeState))
+        .filter((connection) => connection !== undefined),
+    };
   }
 
   status(): XenstoredStatus {
@@ -115,7 +160,34 @@ class Server implements Xenstored {
     for (const connection of this.connections) connection.close();
   }
 
-  private connect(name: string, carrier: Carrier): Connection {
+  /** Goes on with the clients of an earlier xenstored, and looks who is gone since. */
+  private takeUp({ domains, connections }: ServerState): void {
+    const { introductions } = this.services;
+    const { adoptSocket, clock } = this.parts;
+    for (const connection of connections) {
+      const { carrier } = connection;
+      if (carrier.kind !== 'socket' || adoptSocket === undefined) continue;
+      const { stream, handover } = adoptSocket(carrier.fd);
+      this.connect(carrier.name, { stream, domain: undefined, handover }, connection);
+    }
+    introductions.takeUp(domains, connections);
+    // Not before our own kernel's ring is there to hear of it.
+    clock.after(0, () => {
+      if (this.isClosed) return;
+      this.charges.clear();
+      introductions.lookForDead();
+      this.turnEnded();
+    });
+  }
+
+  private chargeOf({ id, domid }: ChargeState): Charge {
+    const known = this.charges.get(id);
+    const charge = known ?? new Charge(this.store.domains.findOrCreate(domid).account);
+    if (known === undefined) this.charges.set(id, charge);
+    return charge;
+  }
+
+  private connect(name: string, carrier: Carrier, state?: ConnectionState): Connection {
     const { clock, log } = this.parts;
     const parts: ConnectionParts = {
       store: this.store,
@@ -123,6 +195,7 @@ class Server implements Xenstored {
       clock,
       log,
       trace: this.services.trace,
+      chargeOf: (charge) => this.chargeOf(charge),
       answer: (connection, request, charge) => {
         const { disturbances } = this.store;
         answer(connection, this.services, request, charge);
@@ -138,7 +211,7 @@ class Server implements Xenstored {
         this.unflushed.delete(connection);
       },
     };
-    const connection = new Connection(name, carrier, parts);
+    const connection = new Connection(name, carrier, parts, state);
     this.connections.add(connection);
     return connection;
   }

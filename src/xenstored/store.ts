@@ -7,8 +7,9 @@ import type { Domain, Domains } from './domain.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
 import type { Quotas } from './quota.ts';
 import { Snapshots } from './snapshots.ts';
+import type { ServerState } from './state.ts';
 import { TouchedPaths } from './touched-paths.ts';
-import { type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { type Node, nodeSize, nodeStates, postOrder, Tree, withChild } from './tree.ts';
 import { NO_VALUE } from './value.ts';
 import { pathSeenBy, type Watch, type Watcher, WatchIndex } from './watch.ts';
 
@@ -36,6 +37,9 @@ export function nodeCost(path: string, node: Node): number {
   return path.length + nodeSize(node);
 }
 
+/** What the store keeps of a server's state. */
+type StoreState = Pick<ServerState, 'generation' | 'specialPermissions' | 'nodes'>;
+
 export class Store {
   readonly domains: Domains;
   /** The limits as they are now: `xenstore-control quota set` changes them. */
@@ -54,10 +58,20 @@ export class Store {
   private changes = 0;
   private readonly log: Log;
 
-  constructor(domains: Domains, quotas: Quotas, log: Log) {
+  /** @param state what an earlier xenstored has stored; its domains are `domains` */
+  constructor(domains: Domains, quotas: Quotas, log: Log, state?: StoreState) {
     this.domains = domains;
     this.quotas = quotas;
     this.log = log;
+    if (state !== undefined) {
+      this.generation = state.generation;
+      this.specialPermissions = new Map(state.specialPermissions);
+      this.current = Tree.of(state.nodes);
+      for (const { path } of nodeStates(this.current)) {
+        this.charge(path, this.current.get(path) as Node, 1);
+      }
+      return;
+    }
     const dom0 = domains.findOrCreate(0);
     const permissions: Permissions = [{ domid: 0, access: 'n', incarnation: dom0.incarnation }];
     this.specialPermissions = new Map([
@@ -69,6 +83,15 @@ export class Store {
     dom0.account.nodes++;
     dom0.account.addMemory(nodeCost('/', root));
     this.createInitialNodes(permissions);
+  }
+
+  capture(): StoreState {
+    const { generation, specialPermissions, current } = this;
+    return {
+      generation,
+      specialPermissions: new Map(specialPermissions),
+      nodes: { [Symbol.iterator]: () => nodeStates(current) },
+    };
   }
 
   /** A snapshot: it stays as it is whatever happens afterwards. */

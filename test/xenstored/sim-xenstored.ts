@@ -1,13 +1,15 @@
 /** Our xenstored in domain 0 of a simulated world, its clients, and domains to introduce. */
 import { XS_INTRODUCE, XS_SET_PERMS } from '../../src/abi/io/xs_wire.ts';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
+import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
-import type { EventChannel, Pages } from '../../src/hypervisor/contract.ts';
+import type { EventChannel, Pages, SharedPages } from '../../src/hypervisor/contract.ts';
 import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
 import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
 import type { XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+import type { ServerState } from '../../src/xenstored/state.ts';
 import { RawClient } from './raw-client.ts';
 
 /** Bytes that the memory between a socket's two ends holds. */
@@ -24,36 +26,47 @@ function lent<Handle extends Pages | EventChannel>(handle: Handle): Handle {
   });
 }
 
+/** The stream itself holds nothing back. */
+const handover = (fd: number) => ({ fd, unread: () => new Uint8Array(0) });
+
 export class SimXenstored {
   readonly world: SimWorld;
-  readonly xenstored: Xenstored;
+  xenstored: Xenstored;
   /** What was logged, as `warn: message`. */
   readonly log: string[] = [];
   readonly guests = new Map<number, SimGuest>();
   /** Dom0's own kernel. */
   readonly kernel: RawClient;
-  private sockets = 0;
+  private readonly options: Partial<XenstoredOptions>;
+  /** The server's ends, by the descriptors that they would have. */
+  private readonly sockets = new Map<number, ByteStream>();
   private readonly dom0;
+  private readonly kernelPage: SharedPages;
+  private readonly kernelChannel: EventChannel;
   private readonly rings: RawClient[] = [];
 
   constructor(options: Partial<XenstoredOptions> = {}, seed = 1) {
     this.world = new SimWorld({ seed });
     this.dom0 = this.world.createDomain();
-    const { hypervisor, control, clock } = this.dom0;
-    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
-    const parts = { hypervisor, domainControl: control, clock, log, options };
-    this.xenstored = startXenstored(parts);
+    this.options = options;
     const { kernel } = this.dom0;
-    const page = kernel.grants.share(DOM0, 1, 'read-write');
-    const channel = kernel.events.allocateUnbound(DOM0);
-    const ours = hypervisor.events.bindInterdomain(DOM0, channel.port);
-    this.xenstored.attachKernelRing(hypervisor.grants.map(DOM0, page.refs), ours);
-    this.kernel = new RawClient(xenstoreRingStream(page, channel, 'client'));
+    this.kernelPage = kernel.grants.share(DOM0, 1, 'read-write');
+    this.kernelChannel = kernel.events.allocateUnbound(DOM0);
+    this.xenstored = this.start(undefined);
+    this.kernel = new RawClient(xenstoreRingStream(this.kernelPage, this.kernelChannel, 'client'));
+  }
+
+  /** Kills xenstored as SIGKILL does, and starts another that takes up the state; sockets, too. */
+  takeOver(state: ServerState): void {
+    this.dom0.restartProcess();
+    this.xenstored = this.start(state);
   }
 
   socket(): RawClient {
     const [ours, theirs] = bytePipe(this.world.clock, SOCKET_CAPACITY);
-    this.xenstored.attachSocket(theirs, `socket ${++this.sockets}`);
+    const fd = this.sockets.size + 1;
+    this.sockets.set(fd, theirs);
+    this.xenstored.attachSocket(theirs, `socket ${fd}`, handover(fd));
     return new RawClient(ours);
   }
 
@@ -117,6 +130,26 @@ export class SimXenstored {
   /** Runs until nothing is left to do but to wait. */
   async settle(): Promise<void> {
     await this.world.run({ for_ms: 1000 });
+  }
+
+  private start(state: ServerState | undefined): Xenstored {
+    const { hypervisor, control, clock } = this.dom0;
+    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
+    const xenstored = startXenstored({
+      hypervisor,
+      domainControl: control,
+      clock,
+      log,
+      options: this.options,
+      state,
+      adoptSocket: (fd) => ({
+        stream: this.sockets.get(fd) as ByteStream,
+        handover: handover(fd),
+      }),
+    });
+    const ours = hypervisor.events.bindInterdomain(DOM0, this.kernelChannel.port);
+    xenstored.attachKernelRing(hypervisor.grants.map(DOM0, this.kernelPage.refs), ours);
+    return xenstored;
   }
 
   /** Ends everything; what is still held then is returned. */
