@@ -10,7 +10,7 @@ import type { Carrier, Connection } from './connection.ts';
 import type { Domain } from './domain.ts';
 import { removeSubtree } from './nodes.ts';
 import type { XenstoredOptions } from './options.ts';
-import { outputLength, skipOutput } from './outgoing.ts';
+import { outputLength, skipOutput } from './output-state.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
 import type { ConnectionState, DomainState } from './state.ts';
@@ -65,7 +65,6 @@ export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
   private readonly virq: EventChannel | undefined;
-  /** What our own kernel's connection was, until its ring is attached. */
   private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
@@ -87,6 +86,11 @@ export class Introductions {
     const domain = this.parts.store.domains.find(domid);
     if (domain?.introduced !== true) throw new XenError('ENOENT', `look for domain ${domid}`);
     return domain;
+  }
+
+  /** What our own kernel's connection was, until its ring is attached. */
+  get waiting(): ConnectionState | undefined {
+    return this.kernelState;
   }
 
   /** The transactions that the domain has open. */
@@ -181,6 +185,7 @@ export class Introductions {
       // One that has no ring is kept until its number is free for another.
       if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
     }
+    if (newlyShutdown.length > 0) store.settingsChanged();
     if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
@@ -211,6 +216,7 @@ export class Introductions {
     const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined };
     this.introduced.set(domain, introduced);
     domain.introduced = true;
+    this.parts.store.settingsChanged();
     this.open(domain, introduced, channel, start);
   }
 
@@ -231,7 +237,7 @@ export class Introductions {
         stream,
         domain,
         failure: () => stream.error,
-        position: () => ring.position,
+        ring,
         refuse: (error) => ring.tellError(error),
       },
       state && whereItStands(state, ring),
@@ -250,6 +256,7 @@ export class Introductions {
     introduced?.ring.close();
     if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN, [domain.domid]);
     domain.introduced = false;
+    store.settingsChanged();
   }
 
   private removeNodes(domain: Domain): void {
