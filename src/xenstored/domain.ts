@@ -14,6 +14,8 @@ export class Domain implements Identity {
   readonly domid: number;
   readonly incarnation: number;
   readonly account: Account;
+  /** Where its relative paths stand. */
+  readonly home: string;
   /** Has, or had until it broke a rule, a ring that we serve. */
   introduced = false;
   /** The port of its end of the ring's event channel; absent for our own kernel, which is not introduced. */
@@ -29,6 +31,7 @@ export class Domain implements Identity {
     this.domid = account.domid;
     this.incarnation = incarnation;
     this.account = account;
+    this.home = domainHome(domId(this.domid));
   }
 
   /** Dom0, or the domain named by `--priv-domid`. */
@@ -47,11 +50,6 @@ export class Domain implements Identity {
       target: target?.domid,
       ring: this.introduced ? { remotePort } : undefined,
     };
-  }
-
-  /** Where its relative paths stand. */
-  get home(): string {
-    return domainHome(domId(this.domid));
   }
 }
 

@@ -125,6 +125,7 @@ export class Outgoing {
 
   /** Gives the client what it takes now. */
   flush(): void {
+    if (this.items.length === 0) return;
     const { packets } = this.parts;
     for (let item = this.items[this.head]; item !== undefined; item = this.items[this.head]) {
       if (!this.underWay) packets.send(item.packet);

@@ -112,8 +112,9 @@ export class Account {
 
   /** The limit that holds: infinite where there is none and for a privileged domain. */
   limit(quota: keyof Quotas): number {
+    if (this.privileged) return Number.POSITIVE_INFINITY;
     const value = this.quota(quota);
-    return this.privileged || value === 0 ? Number.POSITIVE_INFINITY : value;
+    return value === 0 ? Number.POSITIVE_INFINITY : value;
   }
 
   /** Counts `bytes` more, or fewer when negative, without a limit. */

@@ -260,8 +260,11 @@ class Server implements Xenstored, JournalSource {
 
   private turnEnded(): void {
     this.store.journal?.commit();
-    for (const connection of this.unflushed) connection.flush();
-    this.unflushed.clear();
+    if (this.unflushed.size > 0) {
+      for (const connection of this.unflushed) connection.flush();
+      this.unflushed.clear();
+    }
+    if (this.held.size === 0) return;
     for (const connection of this.held) {
       if (connection.resume()) this.held.delete(connection);
     }
