@@ -118,6 +118,10 @@ export interface Native {
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
   acceptUnix(fd: number): number;
+  /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
+  setAside(fd: number, pages: number): number;
+  /** Takes the lock of an open file, which ends when it is closed; 0 or a negative errno. */
+  lockFile(fd: number): number;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
