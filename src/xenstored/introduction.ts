@@ -33,6 +33,8 @@ export interface IntroductionsParts {
 interface Introduced {
   readonly ring: DomainRing;
   connection: Connection | undefined;
+  /** Our own, 0 before there is one. */
+  port: number;
 }
 
 /** How a ring begins: with nothing in it, or where it stood before. */
@@ -57,7 +59,9 @@ function openRing(hypervisor: Hypervisor, domid: number, port: number) {
 function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionState {
   const { carrier, output } = state;
   if (carrier.kind !== 'ring') return state;
-  const sent = ring.goOn(carrier.consumed, carrier.produced, outputLength(output));
+  const { consumed, produced } = carrier;
+  if (consumed === undefined || produced === undefined) return state;
+  const sent = ring.goOn(consumed, produced, outputLength(output));
   return { ...state, output: skipOutput(output, sent) };
 }
 
@@ -87,6 +91,11 @@ export class Introductions {
     const domain = this.parts.store.domains.find(domid);
     if (domain?.introduced !== true) throw new XenError('ENOENT', `look for domain ${domid}`);
     return domain;
+  }
+
+  /** Our own ports of the rings, by domid. */
+  get ports(): Map<number, number> {
+    return new Map([...this.introduced].map(([{ domid }, { port }]) => [domid, port]));
   }
 
   /** The transactions that the domain has open. */
@@ -208,7 +217,7 @@ export class Introductions {
   }
 
   private serve(domain: Domain, pages: Pages, channel: EventChannel, start: RingStart): void {
-    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined };
+    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined, port: 0 };
     this.introduced.set(domain, introduced);
     domain.introduced = true;
     this.open(domain, introduced, channel, start);
@@ -225,6 +234,7 @@ export class Introductions {
     if (state === undefined) ring.tellError(XENSTORE_ERROR_NONE);
     ring.offer(domain.features);
     const stream = ring.connect(channel);
+    introduced.port = channel.port;
     introduced.connection = this.parts.connect(
       `domain ${domain.domid}`,
       {
