@@ -70,6 +70,7 @@ export interface NativePrivcmd {
     operation: Uint8Array,
     buffer: Uint8Array,
   ): void;
+  eventChannelStatus(operation: Uint8Array): void;
   close(): void;
 }
 
@@ -98,9 +99,17 @@ export interface Native {
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
+  adoptUnix(fd: number, backlog: number): void;
   acceptUnix(fd: number): number;
   receive(fd: number, bytes: Uint8Array): number;
   send(fd: number, bytes: Uint8Array): number;
+  /** Another program in the place of this one, native/process.cc. It keeps those descriptors and the standard ones. */
+  execute(
+    path: string,
+    args: readonly string[],
+    environment: readonly string[],
+    descriptors: Int32Array,
+  ): void;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
