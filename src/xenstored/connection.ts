@@ -12,13 +12,15 @@ import { errorMessage, ProtocolViolation } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { encodeError, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
 import { PacketStream } from '../xenstore/packet-stream.ts';
-import { Charge } from './charge.ts';
+import type { Charge } from './charge.ts';
 import type { Domain } from './domain.ts';
 import { SERVER_FEATURES } from './features.ts';
+import type { RingPosition } from './journal/entries.ts';
+import type { RingJournal } from './journal/ring-journal.ts';
 import type { XenstoredOptions } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Identity } from './permissions.ts';
-import type { ChargeState, ConnectionState, RingCarrierState } from './state.ts';
+import type { ChargeState, ConnectionState, WatchState } from './state.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import { Transaction } from './transaction.ts';
@@ -27,6 +29,16 @@ import type { Watch, Watcher } from './watch.ts';
 
 /** Requests that one client is answered in a row before the others have their turn. */
 const REQUESTS_PER_TURN = 32;
+
+/** A ring as its own two indexes tell of it. */
+export interface RingEnd {
+  /** Where it stands; what was taken counts as consumed. */
+  readonly position: { readonly consumed: number; readonly produced: number };
+  /** Bytes that were read and are not given free. */
+  readonly taken: number;
+  /** Gives them free. */
+  release(): void;
+}
 
 /** What carries a client's bytes. */
 export interface Carrier {
@@ -37,8 +49,8 @@ export interface Carrier {
   readonly failure?: () => unknown;
   /** Of a socket that another process can take over. */
   readonly handover?: Handover | undefined;
-  /** Where a ring stands. */
-  readonly position?: () => Pick<RingCarrierState, 'consumed' | 'produced'>;
+  /** Of a domain's ring. */
+  readonly ring?: RingEnd;
   /** Tells the client, `XENSTORE_ERROR_…`, that it is not listened to any more. */
   readonly refuse?: (error: number) => void;
 }
@@ -69,7 +81,9 @@ export interface ConnectionParts {
   readonly closed: (connection: Connection) => void;
   readonly trace: Trace;
   /** The charge of a connection's state that is taken up; the same for the same id. */
-  readonly chargeOf: (state: ChargeState) => Charge;
+  readonly chargeOf: (state: ChargeState) => Charge | undefined;
+  /** Makes what was recorded in the journal true. */
+  readonly commit: () => void;
 }
 
 export class Connection implements Watcher, Requester {
@@ -83,6 +97,8 @@ export class Connection implements Watcher, Requester {
   private readonly carrier: Carrier;
   private readonly packets: PacketStream;
   private readonly outgoing: Outgoing;
+  /** Of a ring, where there is a journal. */
+  readonly journal: RingJournal | undefined;
   private lastTransactionId = 0;
   /** Broke a rule: its ring stays mapped and is not looked at until the domain is gone. */
   private ignored = false;
@@ -98,7 +114,12 @@ export class Connection implements Watcher, Requester {
     // A socket acts in dom0's name: there relative paths stand, and dom0 pays.
     this.domain = carrier.domain ?? parts.store.domains.findOrCreate(0);
     this.packets = new PacketStream(carrier.stream);
+    this.journal =
+      carrier.domain &&
+      parts.store.journal?.ring(carrier.domain.domid, { position: () => this.ringPosition() });
     this.outgoing = new Outgoing({
+      journal: this.journal,
+      commit: parts.commit,
       packets: this.packets,
       account: this.domain.account,
       clock: parts.clock,
@@ -106,28 +127,24 @@ export class Connection implements Watcher, Requester {
       trace: ({ type, payload }) => parts.trace.packet('OUT', name, type, payload),
     });
     if (state !== undefined) this.takeUp(state);
+    this.journal?.opened(state);
     this.packets.onReady(() => this.run());
   }
 
   /** All of it but the carrier, or `undefined` where nobody could take that over. */
-  capture(chargeState: (charge: Charge) => ChargeState): ConnectionState | undefined {
-    const { carrier, parts, name, ignored } = this;
-    const { domain, handover, position } = carrier;
+  capture(): ConnectionState | undefined {
+    const { carrier, name, ignored } = this;
+    const { domain, handover, ring } = carrier;
     const state = {
       input: joinBytes(this.packets.partialInput(), handover?.unread()),
-      output: this.outgoing.capture(chargeState),
-      watches: [...this.watches.values()].map((watch) => ({
-        path: watch.path,
-        token: watch.token,
-        depth: watch.depth,
-        relative: watch.home !== '',
-        number: parts.store.watches.numberOf(watch),
-      })),
+      output: this.outgoing.capture(),
+      watches: [...this.watches.values()].map((watch) => this.watchState(watch)),
       lastTransactionId: this.lastTransactionId,
       transactions: [...this.transactions.values()].map((transaction) => transaction.capture()),
     };
-    if (domain !== undefined && position !== undefined) {
-      return { ...state, carrier: { kind: 'ring', domid: domain.domid, ignored, ...position() } };
+    if (domain !== undefined && ring !== undefined) {
+      const { domid } = domain;
+      return { ...state, carrier: { kind: 'ring', domid, ignored, ...ring.position } };
     }
     if (handover === undefined) return undefined;
     return { ...state, carrier: { kind: 'socket', fd: handover.fd, name } };
@@ -228,6 +245,7 @@ export class Connection implements Watcher, Requester {
     this.watches.set(`${watch.path}\0${watch.token}`, watch);
     if (number === undefined) this.parts.store.watches.add(watch);
     else this.parts.store.watches.addAgain(watch, number);
+    this.journal?.watched(this.watchState(watch));
     if (this.identity !== undefined) account.watches++;
     account.addMemory(watch.path.length + watch.token.length);
   }
@@ -236,6 +254,7 @@ export class Connection implements Watcher, Requester {
     const { account } = this.domain;
     if (!this.watches.delete(`${watch.path}\0${watch.token}`)) return;
     this.parts.store.watches.remove(watch);
+    this.journal?.unwatched(watch.path, watch.token);
     if (this.identity !== undefined) account.watches--;
     account.addMemory(-watch.path.length - watch.token.length);
   }
@@ -250,6 +269,7 @@ export class Connection implements Watcher, Requester {
   endTransaction(transaction: Transaction): void {
     if (!this.transactions.delete(transaction.id)) return;
     this.parts.store.openTransactions--;
+    this.journal?.transactionEnded(transaction.id);
     transaction.close();
   }
 
@@ -266,6 +286,7 @@ export class Connection implements Watcher, Requester {
     this.turn?.cancel();
     this.reset();
     this.outgoing.clear();
+    this.journal?.closed();
     this.packets.close();
     this.parts.closed(this);
   }
@@ -287,7 +308,20 @@ export class Connection implements Watcher, Requester {
     const transaction = new Transaction(id, this.parts.store, this);
     this.transactions.set(id, transaction);
     this.parts.store.openTransactions++;
+    this.journal?.transactionStarted(id);
     return transaction;
+  }
+
+  private watchState(watch: Watch): WatchState {
+    const { path, token, depth, home } = watch;
+    const number = this.parts.store.watches.numberOf(watch);
+    return { path, token, depth, relative: home !== '', number };
+  }
+
+  private ringPosition(): RingPosition {
+    const { carrier, packets, outgoing } = this;
+    const { consumed, produced } = carrier.ring?.position ?? { consumed: 0, produced: 0 };
+    return { consumed, produced, pending: outgoing.unsent, input: packets.partialInput() };
   }
 
   private answerSome(): void {
@@ -297,13 +331,32 @@ export class Connection implements Watcher, Requester {
         return;
       }
       const request = this.packets.receive();
-      if (request === undefined) return;
-      const charge = this.identity === undefined ? undefined : new Charge(this.domain.account);
+      if (request === undefined) {
+        // The domain may have added bytes while we had not given free those before, and told nobody.
+        if (!this.giveFree()) return;
+        continue;
+      }
+      const { account } = this.domain;
+      const charge = this.identity === undefined ? undefined : this.parts.store.newCharge(account);
       this.parts.answer(this, request, charge);
       if (this.deaf) return;
+      this.giveFree();
       this.flush();
     }
     this.parts.held(this);
+  }
+
+  /**
+   * Makes what became of the bytes that were taken true, and only then gives their place in the
+   * ring free: a xenstored that ends before finds them there again. Returns whether there were any.
+   */
+  private giveFree(): boolean {
+    const { ring } = this.carrier;
+    const hasTaken = ring !== undefined && ring.taken > 0;
+    if (hasTaken) this.journal?.moved();
+    this.parts.commit();
+    if (hasTaken) ring.release();
+    return hasTaken;
   }
 
   /** Whether the client may have another request answered now. */
@@ -346,6 +399,7 @@ export class Connection implements Watcher, Requester {
     this.turn?.cancel();
     this.reset();
     this.outgoing.clear();
+    this.journal?.ignored();
     this.carrier.refuse?.(error);
   }
 }

@@ -10,7 +10,7 @@ import type { Carrier, Connection } from './connection.ts';
 import type { Domain } from './domain.ts';
 import { removeSubtree } from './nodes.ts';
 import type { XenstoredOptions } from './options.ts';
-import { outputLength, skipOutput } from './outgoing.ts';
+import { outputLength, skipOutput } from './output-state.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
 import type { ConnectionState, DomainState } from './state.ts';
@@ -60,7 +60,9 @@ function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionStat
   const { carrier, output } = state;
   if (carrier.kind !== 'ring') return state;
   const { consumed, produced } = carrier;
-  if (consumed === undefined || produced === undefined) return state;
+  if (consumed === undefined || produced === undefined) {
+    return { ...state, carrier: { ...carrier, ...ring.position } };
+  }
   const sent = ring.goOn(consumed, produced, outputLength(output));
   return { ...state, output: skipOutput(output, sent) };
 }
@@ -69,7 +71,6 @@ export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
   private readonly virq: EventChannel | undefined;
-  /** What our own kernel's connection was, until its ring is attached. */
   private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
@@ -96,6 +97,11 @@ export class Introductions {
   /** Our own ports of the rings, by domid. */
   get ports(): Map<number, number> {
     return new Map([...this.introduced].map(([{ domid }, { port }]) => [domid, port]));
+  }
+
+  /** What our own kernel's connection was, until its ring is attached. */
+  get waiting(): ConnectionState | undefined {
+    return this.kernelState;
   }
 
   /** The transactions that the domain has open. */
@@ -190,6 +196,7 @@ export class Introductions {
       // One that has no ring is kept until its number is free for another.
       if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
     }
+    if (newlyShutdown.length > 0) store.settingsChanged();
     if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
@@ -220,6 +227,7 @@ export class Introductions {
     const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined, port: 0 };
     this.introduced.set(domain, introduced);
     domain.introduced = true;
+    this.parts.store.settingsChanged();
     this.open(domain, introduced, channel, start);
   }
 
@@ -241,7 +249,7 @@ export class Introductions {
         stream,
         domain,
         failure: () => stream.error,
-        position: () => ring.position,
+        ring,
         refuse: (error) => ring.tellError(error),
       },
       state && whereItStands(state, ring),
@@ -260,6 +268,7 @@ export class Introductions {
     introduced?.ring.close();
     if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN, [domain.domid]);
     domain.introduced = false;
+    store.settingsChanged();
   }
 
   private removeNodes(domain: Domain): void {

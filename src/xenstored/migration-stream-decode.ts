@@ -136,6 +136,7 @@ function doomedTransaction(id: number): TransactionState {
     wrote: true,
     failed: false,
     memory: TRANSACTION_COST,
+    doomed: true,
   };
 }
 

@@ -136,6 +136,7 @@ function setSpecialPermissions(request: Request, path: string, permissions: Perm
     throw new XenError('EACCES', `set permissions of ${path}`);
   }
   specialPermissions.set(path, permissions);
+  request.store.settingsChanged();
 }
 
 /** By type of request. Throw `XenError` with the code to be answered. */

@@ -5,6 +5,8 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { encodeStrings, HEADER_SIZE, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
 import type { PacketStream } from '../xenstore/packet-stream.ts';
 import type { Charge } from './charge.ts';
+import type { RingJournal } from './journal/ring-journal.ts';
+import { packetSize } from './output-state.ts';
 import type { Account } from './quota.ts';
 import type { ChargeState, OutputState } from './state.ts';
 
@@ -27,30 +29,15 @@ export interface OutgoingParts {
   readonly eventTimeout_ms: number;
   /** Told of every reply and event when it is queued. */
   readonly trace: (packet: Packet) => void;
+  /** Of a domain's ring. */
+  readonly journal: RingJournal | undefined;
+  /** Makes what was recorded true, before anything else is sent. */
+  readonly commit: () => void;
 }
-
-const sizeOf = (packet: Packet) => HEADER_SIZE + packet.payload.length;
 
 /** What makes another event like this one add nothing; `undefined` of one that tells of a happening. */
 function eventKey(path: string, token: string): string | undefined {
   return path.startsWith('@') ? undefined : `${path}\0${token}`;
-}
-
-/** The output without its first `bytes` that are not sent yet. */
-export function skipOutput(output: readonly OutputState[], bytes: number): OutputState[] {
-  const rest: OutputState[] = [];
-  let skip = bytes;
-  for (const item of output) {
-    const size = sizeOf(item.packet) - item.sent;
-    if (skip < size) rest.push({ ...item, sent: item.sent + skip });
-    skip = Math.max(0, skip - size);
-  }
-  return rest;
-}
-
-/** Bytes of the output that are not sent yet. */
-export function outputLength(output: readonly OutputState[]): number {
-  return output.reduce((sum, { packet, sent }) => sum + sizeOf(packet) - sent, 0);
 }
 
 export class Outgoing {
@@ -100,18 +87,28 @@ export class Outgoing {
     this.pushEvent({ type: XS_WATCH_EVENT, requestId: 0, transactionId: 0, payload }, key, charge);
   }
 
-  /** What waits to be sent; `chargeState` tells of a charge who else holds it. */
-  capture(chargeState: (charge: Charge) => ChargeState): OutputState[] {
+  /** Bytes that are not sent; unlike `bytes` it counts of a packet that was sent in part the rest alone. */
+  get unsent(): number {
+    const first = this.items[this.head];
+    const part = this.underWay && first !== undefined ? packetSize(first.packet) : 0;
+    return this.bytesQueued - part + (part === 0 ? 0 : this.parts.packets.queuedBytes);
+  }
+
+  /** What waits to be sent. */
+  capture(): OutputState[] {
     const { packets } = this.parts;
     return this.items.slice(this.head).map(({ packet, charge }, index) => ({
       packet,
-      sent: index === 0 && this.underWay ? sizeOf(packet) - packets.queuedBytes : 0,
-      charge: charge && chargeState(charge),
+      sent: index === 0 && this.underWay ? packetSize(packet) - packets.queuedBytes : 0,
+      charge: charge?.state,
     }));
   }
 
   /** Queues what waited to be sent elsewhere. Events may wait as long as new ones. */
-  takeUp(output: readonly OutputState[], chargeOf: (state: ChargeState) => Charge): void {
+  takeUp(
+    output: readonly OutputState[],
+    chargeOf: (state: ChargeState) => Charge | undefined,
+  ): void {
     for (const { packet, sent, charge: state } of output) {
       const charge = state && chargeOf(state);
       if (packet.type === XS_WATCH_EVENT) {
@@ -163,16 +160,17 @@ export class Outgoing {
 
   private push(item: Item): void {
     this.parts.trace(item.packet);
+    this.parts.journal?.queued(item.packet, item.charge?.state);
     item.charge?.hold();
     this.items.push(item);
-    this.bytesQueued += sizeOf(item.packet);
-    this.parts.account.addMemory(sizeOf(item.packet));
+    this.bytesQueued += packetSize(item.packet);
+    this.parts.account.addMemory(packetSize(item.packet));
   }
 
   private settle(item: Item): void {
     if (item.event !== undefined) this.pendingEvents.delete(item.event);
-    this.bytesQueued -= sizeOf(item.packet);
-    this.parts.account.addMemory(-sizeOf(item.packet));
+    this.bytesQueued -= packetSize(item.packet);
+    this.parts.account.addMemory(-packetSize(item.packet));
     item.charge?.release();
   }
 
@@ -182,12 +180,14 @@ export class Outgoing {
     const { clock } = this.parts;
     const now_ms = clock.now_ms();
     const waiting = this.items.slice(this.head);
-    this.items = waiting.filter(
-      (item, index) => item.expires_ms > now_ms || (index === 0 && this.underWay),
-    );
+    const stays = (item: Item, index: number) =>
+      item.expires_ms > now_ms || (index === 0 && this.underWay);
+    const dropped = [...waiting.keys()].filter((index) => !stays(waiting[index] as Item, index));
+    this.parts.journal?.dropping(dropped);
+    this.items = waiting.filter(stays);
     this.head = 0;
-    const kept = new Set(this.items);
-    for (const item of waiting) if (!kept.has(item)) this.settle(item);
+    for (const index of dropped) this.settle(waiting[index] as Item);
+    this.parts.commit();
     // All events wait equally long, so the first that is left and still whole is the next to go.
     const next = this.items.find(({ expires_ms }) => {
       return expires_ms > now_ms && expires_ms !== Number.POSITIVE_INFINITY;

@@ -1,8 +1,10 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
 import { XenError } from '../base/errors.ts';
+import type { Packet } from '../xenstore/packet.ts';
+import type { Connection } from './connection.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
 import { type RecordedRequest, type Reply, sameReply } from './reply.ts';
-import { errorReply, Request } from './request.ts';
+import { errorReply, Request, type Services } from './request.ts';
 import { Transaction } from './transaction.ts';
 
 /**
@@ -14,6 +16,7 @@ import { Transaction } from './transaction.ts';
  * Throws EAGAIN where a reply would differ, and as `Transaction.commit` does.
  */
 export function commitTransaction(request: Request, transaction: Transaction): void {
+  if (transaction.doomed) throw changedMeanwhile('xenstored was started again');
   transaction.checkFit();
   if (transaction.onlyRead) return;
   if (!transaction.hasConflict()) {
@@ -30,6 +33,22 @@ export function commitTransaction(request: Request, transaction: Transaction): v
     again.commit(request.charge);
   } finally {
     again.close();
+  }
+}
+
+/**
+ * Runs requests again in a doomed transaction, so that its client, which does not know yet that it
+ * ends in vain, finds its own changes in it.
+ */
+export function repeatRequests(
+  connection: Connection,
+  services: Services,
+  transaction: Transaction,
+  packets: readonly Packet[],
+): void {
+  for (const packet of packets) {
+    const request = new Request(connection, services, packet, transaction, undefined);
+    transaction.record(packet, replyOf(request, packet.type));
   }
 }
 

@@ -38,9 +38,20 @@ export class DomainRing {
     return this.stream;
   }
 
-  /** Where the two rings stand. */
+  /** Where the two rings stand; what was read counts as consumed. */
   get position(): { readonly consumed: number; readonly produced: number } {
-    return { consumed: this.page.req_cons, produced: this.page.rsp_prod };
+    const { req_cons, rsp_prod } = this.page;
+    return { consumed: (req_cons + this.taken) >>> 0, produced: rsp_prod };
+  }
+
+  /** Bytes that were read from the stream and are not given free. */
+  get taken(): number {
+    return this.stream?.taken ?? 0;
+  }
+
+  /** Gives free what was read. */
+  release(): void {
+    this.stream?.release();
   }
 
   /**

@@ -3,12 +3,15 @@ import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
-import { Charge } from './charge.ts';
+import type { Charge } from './charge.ts';
 import { type Carrier, Connection, type ConnectionParts, type Handover } from './connection.ts';
 import { Domains } from './domain.ts';
 import { Introductions } from './introduction.ts';
+import { Journal, type JournalSource } from './journal/journal.ts';
+import type { JournalStorage } from './journal/storage.ts';
 import { answer } from './operations.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from './options.ts';
+import { repeatRequests } from './replay.ts';
 import type { Services } from './request.ts';
 import type { ChargeState, ConnectionState, ServerState } from './state.ts';
 import { Store } from './store.ts';
@@ -32,6 +35,14 @@ export interface XenstoredParts {
   readonly state?: ServerState | undefined;
   /** The socket of the state with that descriptor, as a stream; without it sockets are left out. */
   readonly adoptSocket?: (fd: number) => AdoptedSocket;
+  /** Where all that must outlive this process is kept; what is there now is replaced. */
+  readonly journal?: XenstoredJournal | undefined;
+}
+
+export interface XenstoredJournal {
+  readonly storage: JournalStorage;
+  /** Names this boot of the host, in at most 64 characters: the rings of domains end with it. */
+  readonly epoch: string;
 }
 
 export interface AdoptedSocket {
@@ -66,7 +77,7 @@ export interface Xenstored {
   close(): void;
 }
 
-class Server implements Xenstored {
+class Server implements Xenstored, JournalSource {
   private readonly parts: XenstoredParts;
   private readonly options: XenstoredOptions;
   private readonly store: Store;
@@ -103,7 +114,11 @@ class Server implements Xenstored {
     });
     const trace = new Trace(parts.traceFile, clock);
     this.services = { store, introductions, clock, log, trace };
+    if (parts.journal !== undefined) {
+      store.journal = new Journal({ ...parts.journal, clock, log }, this);
+    }
     if (state !== undefined) this.takeUp(state);
+    store.journal?.begin();
   }
 
   attachSocket(stream: ByteStream, name: string, handover?: Handover): void {
@@ -115,24 +130,40 @@ class Server implements Xenstored {
   }
 
   capture(): ServerState {
-    const { store } = this;
-    const { domains } = store;
-    const charges = new Map<Charge, ChargeState>();
-    const chargeState = (charge: Charge): ChargeState => {
-      const known = charges.get(charge);
-      const told = known ?? { id: charges.size + 1, domid: charge.account.domid };
-      if (known === undefined) charges.set(charge, told);
-      return told;
-    };
+    const { generation, nodes } = this.store.capture();
+    const { waiting } = this.services.introductions;
     return {
-      ...store.capture(),
-      lastIncarnation: domains.incarnations,
-      quotas: { ...store.quotas },
-      domains: [...domains].map((domain) => domain.capture()),
+      generation,
+      nodes,
+      lastIncarnation: this.lastIncarnation,
+      ...this.settings(),
       connections: [...this.connections]
-        .map((connection) => connection.capture(chargeState))
+        .map((connection) => connection.capture())
+        .concat(waiting)
         .filter((connection) => connection !== undefined),
     };
+  }
+
+  settings(): Pick<ServerState, 'quotas' | 'specialPermissions' | 'domains'> {
+    const { quotas, specialPermissions, domains } = this.store;
+    return {
+      quotas: { ...quotas },
+      specialPermissions: new Map(specialPermissions),
+      domains: [...domains].map((domain) => domain.capture()),
+    };
+  }
+
+  get settingsRevision(): number {
+    // Both only grow. A domain that some permission names is known from then on.
+    return this.store.settingsRevision + this.lastIncarnation;
+  }
+
+  get generation(): number {
+    return this.store.lastGeneration;
+  }
+
+  get lastIncarnation(): number {
+    return this.store.domains.incarnations;
   }
 
   status(): XenstoredStatus {
@@ -156,6 +187,8 @@ class Server implements Xenstored {
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;
+    // What ends now is not over: the next xenstored goes on with it.
+    this.store.journal?.close();
     this.services.introductions.close();
     for (const connection of this.connections) connection.close();
   }
@@ -180,10 +213,13 @@ class Server implements Xenstored {
     });
   }
 
-  private chargeOf({ id, domid }: ChargeState): Charge {
+  /** None for a domain that is gone. */
+  private chargeOf({ id, domid }: ChargeState): Charge | undefined {
+    const account = this.store.domains.find(domid)?.account;
     const known = this.charges.get(id);
-    const charge = known ?? new Charge(this.store.domains.findOrCreate(domid).account);
-    if (known === undefined) this.charges.set(id, charge);
+    if (known !== undefined || account === undefined) return known;
+    const charge = this.store.chargeAgain(account, id);
+    this.charges.set(id, charge);
     return charge;
   }
 
@@ -196,6 +232,7 @@ class Server implements Xenstored {
       log,
       trace: this.services.trace,
       chargeOf: (charge) => this.chargeOf(charge),
+      commit: () => this.store.journal?.commit(),
       answer: (connection, request, charge) => {
         const { disturbances } = this.store;
         answer(connection, this.services, request, charge);
@@ -213,10 +250,16 @@ class Server implements Xenstored {
     };
     const connection = new Connection(name, carrier, parts, state);
     this.connections.add(connection);
+    for (const { id, again } of state?.transactions ?? []) {
+      const transaction = connection.transactions.get(id);
+      if (again === undefined || transaction === undefined) continue;
+      repeatRequests(connection, this.services, transaction, again);
+    }
     return connection;
   }
 
   private turnEnded(): void {
+    this.store.journal?.commit();
     for (const connection of this.unflushed) connection.flush();
     this.unflushed.clear();
     for (const connection of this.held) {

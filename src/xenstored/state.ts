@@ -151,6 +151,12 @@ export interface TransactionState {
   readonly failed: boolean;
   /** Bytes that it costs its domain. */
   readonly memory: number;
+  /**
+   * Nobody knows any more what it was told: it ends with EAGAIN, whatever is asked until then.
+   */
+  readonly doomed: boolean;
+  /** Requests that have changed something, to be run again so that a doomed one sees its own changes. */
+  readonly again?: readonly Packet[];
 }
 
 export interface NodeDifference {

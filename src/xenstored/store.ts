@@ -1,11 +1,12 @@
 /** The tree as it is now, who pays for its nodes, and who is told when it changes. */
 import type { Log } from '../base/log.ts';
 import { parentPath } from '../xenstore/path.ts';
-import type { Charge } from './charge.ts';
+import { Charge } from './charge.ts';
 import { ChildList } from './child-list.ts';
 import type { Domain, Domains } from './domain.ts';
+import type { Journal } from './journal/journal.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
-import type { Quotas } from './quota.ts';
+import type { Account, Quotas } from './quota.ts';
 import { Snapshots } from './snapshots.ts';
 import type { ServerState } from './state.ts';
 import { TouchedPaths } from './touched-paths.ts';
@@ -53,6 +54,11 @@ export class Store {
   disturbances = 0;
   /** Transactions that have begun and not ended, of all clients. */
   openTransactions = 0;
+  /** Keeps what must outlive this process, where that was asked for. */
+  journal: Journal | undefined;
+  /** Another number whenever a limit, or something of a domain besides its nodes, may be another. */
+  settingsRevision = 0;
+  private lastCharge = 0;
   private current: Tree;
   private generation = 0;
   private changes = 0;
@@ -85,11 +91,10 @@ export class Store {
     this.createInitialNodes(permissions);
   }
 
-  capture(): StoreState {
-    const { generation, specialPermissions, current } = this;
+  capture(): Pick<ServerState, 'generation' | 'nodes'> {
+    const { generation, current } = this;
     return {
       generation,
-      specialPermissions: new Map(specialPermissions),
       nodes: { [Symbol.iterator]: () => nodeStates(current) },
     };
   }
@@ -109,6 +114,26 @@ export class Store {
     return ++this.generation;
   }
 
+  get lastGeneration(): number {
+    return this.generation;
+  }
+
+  /** A limit, or something of a domain besides its nodes, may be another now. */
+  settingsChanged(): void {
+    this.settingsRevision++;
+  }
+
+  /** The charge of a request of the account's domain. */
+  newCharge(account: Account): Charge {
+    return new Charge(account, ++this.lastCharge);
+  }
+
+  /** The charge that an earlier xenstored has numbered so. */
+  chargeAgain(account: Account, id: number): Charge {
+    this.lastCharge = Math.max(this.lastCharge, id);
+    return new Charge(account, id);
+  }
+
   /** Makes the changes, all of them, in order. Says nothing to watchers. */
   apply(changes: readonly Change[]): void {
     this.changes++;
@@ -120,6 +145,7 @@ export class Store {
         this.snapshots.replaced(nodeCost(path, old));
       }
       if (node !== undefined) this.charge(path, node, 1);
+      this.journal?.node(path, old, node);
       if (node !== undefined) this.current = this.current.with(path, node);
       else if (old !== undefined) this.current = this.current.without(path);
     }

@@ -67,6 +67,7 @@ export class Transaction implements View, SnapshotHolder {
   private createdNodes = false;
   private wrote = false;
   private failed = false;
+  private endsInVain = false;
 
   constructor(id: number, store: Store, requester: Requester) {
     this.id = id;
@@ -125,6 +126,7 @@ export class Transaction implements View, SnapshotHolder {
     const { id, snapshot, store, outdated, torn, createdNodes, wrote, failed, memory } = this;
     return {
       id,
+      doomed: this.endsInVain,
       snapshot: snapshot && [...store.tree.differencesOf(snapshot)],
       accesses: [...this.accesses].map(([path, { node, changed, event }]) => ({
         path,
@@ -165,8 +167,9 @@ export class Transaction implements View, SnapshotHolder {
     this.createdNodes = state.createdNodes;
     this.wrote = state.wrote;
     this.failed = state.failed;
+    this.endsInVain = state.doomed;
     if (this.snapshot !== undefined) store.snapshots.hold(this);
-    this.addMemory(state.memory - this.memory);
+    this.addMemory(Math.max(state.memory, TRANSACTION_COST) - this.memory);
   }
 
   /** Keeps a request about nodes, and what it was answered. */
@@ -192,6 +195,11 @@ export class Transaction implements View, SnapshotHolder {
   get usage(): { readonly nodes: number; readonly requests: number; readonly bytes: number } {
     const requests = this.recorded?.length ?? 0;
     return { nodes: this.accesses.size, requests, bytes: this.memory };
+  }
+
+  /** It ends with EAGAIN, since nobody knows any more what it was told. */
+  get doomed(): boolean {
+    return this.endsInVain;
   }
 
   /** No request has written, and all that was read was true together. */

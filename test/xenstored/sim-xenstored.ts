@@ -6,10 +6,12 @@ import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
 import type { EventChannel, Pages, SharedPages } from '../../src/hypervisor/contract.ts';
 import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
-import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
-import type { XenstoredOptions } from '../../src/xenstored/options.ts';
+import { recover } from '../../src/xenstored/journal/recovery.ts';
+import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 import type { ServerState } from '../../src/xenstored/state.ts';
+import { Killed, MemoryJournal } from './journal/memory-journal.ts';
+import { LinuxFront } from './linux-front.ts';
 import { RawClient } from './raw-client.ts';
 
 /** Bytes that the memory between a socket's two ends holds. */
@@ -26,6 +28,9 @@ function lent<Handle extends Pages | EventChannel>(handle: Handle): Handle {
   });
 }
 
+/** The host boots once. */
+const EPOCH = 'boot';
+
 /** The stream itself holds nothing back. */
 const handover = (fd: number) => ({ fd, unread: () => new Uint8Array(0) });
 
@@ -34,6 +39,7 @@ export class SimXenstored {
   xenstored: Xenstored;
   /** What was logged, as `warn: message`. */
   readonly log: string[] = [];
+  readonly journal = new MemoryJournal();
   readonly guests = new Map<number, SimGuest>();
   /** Dom0's own kernel. */
   readonly kernel: RawClient;
@@ -53,13 +59,23 @@ export class SimXenstored {
     this.kernelPage = kernel.grants.share(DOM0, 1, 'read-write');
     this.kernelChannel = kernel.events.allocateUnbound(DOM0);
     this.xenstored = this.start(undefined);
-    this.kernel = new RawClient(xenstoreRingStream(this.kernelPage, this.kernelChannel, 'client'));
+    this.kernel = new RawClient(new LinuxFront(this.kernelPage, this.kernelChannel));
   }
 
   /** Kills xenstored as SIGKILL does, and starts another that takes up the state; sockets, too. */
   takeOver(state: ServerState): void {
     this.dom0.restartProcess();
     this.xenstored = this.start(state);
+  }
+
+  /** Kills xenstored as SIGKILL does, and starts another that has its journal and nothing else. */
+  kill(): void {
+    this.journal.killAfter = undefined;
+    this.dom0.restartProcess();
+    for (const socket of this.sockets.values()) socket.close();
+    const { quotas } = DEFAULT_OPTIONS;
+    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
+    this.xenstored = this.start(recover(this.journal.bytes, quotas, EPOCH, log));
   }
 
   socket(): RawClient {
@@ -80,9 +96,7 @@ export class SimXenstored {
   /** The guest's end of its ring. */
   connectRing(domid: number): RawClient {
     const { xenstore } = this.guests.get(domid) as SimGuest;
-    const client = new RawClient(
-      xenstoreRingStream(lent(xenstore.page), lent(xenstore.channel), 'client'),
-    );
+    const client = new RawClient(new LinuxFront(lent(xenstore.page), lent(xenstore.channel)));
     this.rings.push(client);
     return client;
   }
@@ -127,9 +141,20 @@ export class SimXenstored {
     return (await this.ask(client, type, payload, transactionId)).reply;
   }
 
-  /** Runs until nothing is left to do but to wait. */
+  /**
+   * Runs until nothing is left to do but to wait. Where the journal kills xenstored on the way,
+   * another one recovers from it and goes on.
+   */
   async settle(): Promise<void> {
-    await this.world.run({ for_ms: 1000 });
+    for (;;) {
+      try {
+        await this.world.run({ for_ms: 1000 });
+        return;
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        this.kill();
+      }
+    }
   }
 
   private start(state: ServerState | undefined): Xenstored {
@@ -142,6 +167,7 @@ export class SimXenstored {
       log,
       options: this.options,
       state,
+      journal: { storage: this.journal, epoch: EPOCH },
       adoptSocket: (fd) => ({
         stream: this.sockets.get(fd) as ByteStream,
         handover: handover(fd),
