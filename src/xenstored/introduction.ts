@@ -70,17 +70,12 @@ function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionStat
 export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
-  private readonly virq: EventChannel | undefined;
+  private virq: EventChannel | undefined;
   private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
     this.parts = parts;
-    if (parts.hypervisor === undefined || parts.domainControl === undefined) return;
-    this.virq = parts.hypervisor.events.bindVirq(VIRQ_DOM_EXC);
-    this.virq.onEvent(() => {
-      this.lookForDead();
-      parts.turnEnded();
-    });
+    this.listen();
   }
 
   isIntroduced(domid: number): boolean {
@@ -200,6 +195,25 @@ export class Introductions {
     if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
+  /**
+   * Leaves all rings as a xenstored of Xen 4.17 that takes them over expects them: it offers no
+   * feature, looks at what each page says, and binds the interrupt itself. Whoever waits for a
+   * signal of ours gets it. The result takes that back.
+   */
+  leave(): () => void {
+    this.virq?.close();
+    for (const { ring } of this.introduced.values()) {
+      ring.release();
+      ring.offer(0);
+      ring.notify();
+    }
+    return () => {
+      for (const [domain, { ring }] of this.introduced) ring.offer(domain.features);
+      this.listen();
+      this.lookForDead();
+    };
+  }
+
   /** Ends all rings. The nodes stay. Idempotent. */
   close(): void {
     this.virq?.close();
@@ -208,6 +222,17 @@ export class Introductions {
       ring.close();
     }
     this.introduced.clear();
+  }
+
+  /** Hears of it when a domain has died. */
+  private listen(): void {
+    const { hypervisor, domainControl, turnEnded } = this.parts;
+    if (hypervisor === undefined || domainControl === undefined) return;
+    this.virq = hypervisor.events.bindVirq(VIRQ_DOM_EXC);
+    this.virq.onEvent(() => {
+      this.lookForDead();
+      turnEnded();
+    });
   }
 
   private introduceAgain(
