@@ -12,6 +12,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportProcess(env, exports);
   paravane::exportPty(env, exports);
   paravane::exportUnixSocket(env, exports);
+  paravane::exportFile(env, exports);
   return exports;
 }
 

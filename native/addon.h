@@ -14,5 +14,6 @@ void exportPrivcmd(Napi::Env env, Napi::Object exports);
 void exportProcess(Napi::Env env, Napi::Object exports);
 void exportPty(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);
+void exportFile(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

@@ -6,4 +6,8 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 for module in /modules/*; do insmod "$module"; done
+mkdir /sbin
+# Linux runs this when the toolstack asks for a shutdown. This shell is init, so force it.
+printf '#!/bin/sh\nexec /bin/poweroff -f\n' >/sbin/poweroff
+chmod +x /sbin/poweroff
 echo "GUEST-UP $(cut -d' ' -f1 /proc/uptime)"

@@ -27,6 +27,8 @@ export interface GuestConfig {
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
+  /** For xl, and for what it leaves running in dom0 until the guest ends. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
@@ -79,7 +81,8 @@ export class Guest {
     const path = `/run/${config.name}.cfg`;
     await lab.run(`cat >${path}`, { input: xlConfig(config) });
     for (let attempt = 1; ; attempt++) {
-      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS });
+      const { env = {} } = config;
+      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS, env });
       const guest = new Guest(lab, config.name);
       if (config.type === 'pv' || (await guest.#comesUp())) return guest;
       if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {

@@ -94,6 +94,19 @@ export class Host {
     return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
   }
 
+  /**
+   * Kills xenstored as SIGKILL does and starts another at once, which takes up what the journal of
+   * the first one holds. Resolves when it serves.
+   */
+  async killXenstored(): Promise<void> {
+    const [killed] = this.#daemons;
+    if (killed === undefined) throw new Error('no daemon runs');
+    killed.signal('SIGKILL');
+    await killed.exit;
+    const next = await this.#start('xenstored');
+    this.#daemons[0] = next;
+  }
+
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
@@ -102,8 +115,12 @@ export class Host {
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
+    this.#daemons.push(await this.#start(service, ...options));
+  }
+
+  async #start(service: string, ...options: string[]): Promise<DomZeroProcess> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.push(daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
+    return daemon;
   }
 }

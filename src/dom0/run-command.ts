@@ -4,8 +4,6 @@ import type { Log, LogLevel } from '../base/log.ts';
 
 /** A service that serves. */
 export interface RunningService {
-  /** Resolves with the reason when the service cannot go on; never, while it can. */
-  readonly ended?: Promise<Error>;
   /** What SIGHUP asks for. */
   readonly reopenLogs?: () => void;
   close(): void | Promise<void>;
@@ -28,7 +26,7 @@ export interface Service {
 
 const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
-/** Runs the service in this process until a signal, or its own end. Rejects on the latter. */
+/** Runs the service in this process until a signal. */
 async function serve(service: Service, options: OptionValues, log: Log): Promise<void> {
   const { announceReady, endSignal, writePidFile } = await import('../node/daemon.ts');
   const signalled = endSignal(log);
@@ -44,8 +42,7 @@ async function serve(service: Service, options: OptionValues, log: Log): Promise
       process.on('SIGHUP', onHangup);
       log.info(`${service.name} is ready`);
       announceReady();
-      const failure = await Promise.race([signalled, running.ended ?? new Promise(() => {})]);
-      if (failure instanceof Error) throw failure;
+      await signalled;
     } finally {
       process.off('SIGHUP', onHangup);
       removePidFile();

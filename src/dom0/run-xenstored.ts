@@ -1,5 +1,6 @@
 /** `paravane run xenstored`, with the options of the C xenstored of Xen 4.17. */
 import type { OptionValues } from 'commander';
+import type { JournalSettings } from '../../stubdoms/xenstored/dom0.ts';
 import { DEFAULT_QUOTAS, type Quotas } from '../xenstored/quota.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from '../xenstored/quota-names.ts';
 import { namedNumbers, wholeNumber } from './option-values.ts';
@@ -35,6 +36,17 @@ function quotasOf(options: OptionValues): Quotas {
   return quotas;
 }
 
+const JOURNAL = '/run/xenstored/journal';
+const DURABLE_JOURNAL = '/var/lib/xenstored/journal';
+
+function journalOf(options: OptionValues): JournalSettings | undefined {
+  const durable = options.durable === true;
+  const serves = options.domainInit === true || durable;
+  const usual = durable ? DURABLE_JOURNAL : JOURNAL;
+  const path: string = options.journal ?? (serves ? usual : 'none');
+  return path === 'none' ? undefined : { path, durable };
+}
+
 const names = (quotas: readonly NamedQuota[]) => quotas.map(({ name }) => name);
 
 export const xenstoredService: Service = {
@@ -47,6 +59,15 @@ export const xenstoredService: Service = {
       .option('-D, --no-domain-init', 'serve the socket alone: no Xen and no root are needed')
       .option('-N, --no-fork', 'stay in the foreground, which is what it does without --daemon')
       .option('-T, --trace-file <file>', 'write every request and reply to this file');
+    command
+      .option(
+        '--journal <file>',
+        `what a killed xenstored goes on from, or "none" (${JOURNAL}; with -D none)`,
+      )
+      .option(
+        '--durable',
+        `every change waits for the disk, so that it outlives a loss of power, too; the journal is ${DURABLE_JOURNAL} then`,
+      );
     for (const [flags, quota, what] of QUOTA_OPTIONS) {
       command.option(flags, `limit: ${what} (${DEFAULT_QUOTAS[quota]})`, wholeNumber(1));
     }
@@ -86,6 +107,9 @@ export const xenstoredService: Service = {
       .addHelpText(
         'after',
         `
+After an end of whatever kind the next xenstored takes up the journal: nodes, watches, what guests
+were owed, and the limits, instead of those given here. Sockets end; the rings of guests do not.
+
 Examples:
   paravane run xenstored --daemon --pid-file /run/xenstored.pid
   paravane run xenstored --no-domain-init --socket /tmp/xenstored.socket
@@ -105,6 +129,7 @@ Examples:
         domains: options.domainInit as boolean,
         kernelPort: options.event,
         traceFile: options.traceFile,
+        journal: journalOf(options),
         options: {
           quotas: quotasOf(options),
           ...(options.keepOrphans === true ? { keepOrphans: true } : {}),

@@ -1,5 +1,6 @@
 /** `paravane trace`: what xenstored is asked and what it answers, as it happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../base/errors.ts';
 import { isAbsolutePath, isAtOrBelow } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import { wholeNumber } from './option-values.ts';
@@ -50,8 +51,19 @@ interface Part {
   readonly lines: readonly string[];
 }
 
+/** Once more where the xenstored that was asked is gone; the next one begins its trace anew. */
+async function askAgain(question: () => Promise<string>): Promise<string> {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      if (errorCode(error) !== 'ECONNRESET') throw error;
+    }
+  }
+}
+
 async function ask(store: Xenstore, from: string | undefined): Promise<Part> {
-  const reply = await store.control('trace', ...(from === undefined ? [] : [from]));
+  const reply = await askAgain(() => store.control('trace', ...(from === undefined ? [] : [from])));
   const [head = '', ...lines] = reply.split('\n');
   const [, next, lost] = /^trace (\d+) (\d+)$/.exec(head) ?? [];
   if (next === undefined) throw new Error('this xenstored has no trace to ask for');
@@ -90,8 +102,6 @@ export function addTraceCommand(commands: StoreCommands): void {
     .option('--path <path>', `only what is at or below it: ${PATH_HELP}`, parsePath)
     .option('-n, --count <lines>', 'end after so many lines', wholeNumber(1))
     .action(async (options) => {
-      await commands.run(options, (store, lost) =>
-        Promise.race([follow(store, commands, options), lost]),
-      );
+      await commands.follow(options, (store) => follow(store, commands, options));
     });
 }

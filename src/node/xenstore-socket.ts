@@ -12,7 +12,9 @@ import { dirname } from 'node:path';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { sleep } from '../base/clock.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
+import { ReconnectingXenstore } from '../xenstore/reconnecting.ts';
 import { nodeClock } from './clock.ts';
 import { socketStream } from './socket-stream.ts';
 import { type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
@@ -81,6 +83,15 @@ async function connectSocket(path: string): Promise<Socket> {
 /** A client of the xenstored at `path`. Rejects with `XenError` when none is there. */
 export async function connectXenstoreSocket(path = xenstoreSocketPath()): Promise<XenstoreClient> {
   return new XenstoreClient(socketStream(await connectSocket(path)), nodeClock);
+}
+
+/** A client of whatever xenstored is at `path`: of the next one, too. Rejects as `connectXenstoreSocket`. */
+export function followXenstoreSocket(
+  log: Log,
+  path = xenstoreSocketPath(),
+): Promise<ReconnectingXenstore> {
+  const connect = () => connectXenstoreSocket(path);
+  return ReconnectingXenstore.open({ connect, clock: nodeClock, log });
 }
 
 /** The flag of a listening socket in /proc/net/unix, `__SO_ACCEPTCON`. */

@@ -1,11 +1,10 @@
 /** What the block back end is made of, as a process of dom0 or of a Linux driver domain. */
-import type { XenError } from '../../src/base/errors.ts';
 import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { FileDisk } from '../../src/node/file-disk.ts';
-import { connectXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { startBlkback } from './service.ts';
 
 export interface BlkbackSettings {
@@ -16,8 +15,6 @@ export interface BlkbackSettings {
 }
 
 export interface BlkbackProcess {
-  /** Resolves with the reason when the connection to xenstored ends. */
-  readonly ended: Promise<XenError>;
   /** Finishes the requests under way and lets go of every disk. */
   close(): Promise<void>;
 }
@@ -27,8 +24,7 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
   const held = new Holdings();
   try {
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await connectXenstoreSocket(settings.xenstoreSocket));
-    const ended = new Promise<XenError>((resolve) => xenstore.onEnd(resolve));
+    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
     const blkback = await startBlkback({
       hypervisor,
       xenstore,
@@ -41,7 +37,7 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
       await blkback.close();
       held.close();
     };
-    return { ended, close };
+    return { close };
   } catch (error) {
     held.close();
     throw error;

@@ -1,6 +1,5 @@
 /** What the console daemon is made of, as a process of dom0. */
 import { mkdirSync } from 'node:fs';
-import type { XenError } from '../../src/base/errors.ts';
 import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
@@ -8,7 +7,7 @@ import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { logDirectory } from '../../src/node/log-file.ts';
 import { Pty } from '../../src/node/pty.ts';
-import { connectXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import {
   type ConsoleChoice,
   startXenconsoled,
@@ -27,11 +26,6 @@ export interface XenconsoledSettings {
   readonly xenstoreSocket?: string | undefined;
 }
 
-export interface XenconsoledProcess extends Xenconsoled {
-  /** Resolves with the reason when the connection to xenstored ends, without which no new guest is served. */
-  readonly ended: Promise<XenError>;
-}
-
 function choice(name: ConsoleChoiceName): ConsoleChoice {
   return { guest: name === 'guest' || name === 'all', hv: name === 'hv' || name === 'all' };
 }
@@ -40,15 +34,14 @@ function choice(name: ConsoleChoiceName): ConsoleChoice {
 export async function openXenconsoled(
   settings: XenconsoledSettings,
   log: Log,
-): Promise<XenconsoledProcess> {
+): Promise<Xenconsoled> {
   if (settings.log !== 'none') mkdirSync(settings.logDirectory, { recursive: true });
   const held = new Holdings();
   try {
     const native = loadNative();
     const domainControl = held.keep(openDomainControl());
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await connectXenstoreSocket(settings.xenstoreSocket));
-    const ended = new Promise<XenError>((resolve) => xenstore.onEnd(resolve));
+    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
     const daemon = await startXenconsoled(
       {
         hypervisor,
@@ -65,7 +58,7 @@ export async function openXenconsoled(
       await daemon.close();
       held.close();
     };
-    return { ended, reopenLogs: () => daemon.reopenLogs(), close };
+    return { reopenLogs: () => daemon.reopenLogs(), close };
   } catch (error) {
     held.close();
     throw error;

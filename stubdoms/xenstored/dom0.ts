@@ -1,4 +1,6 @@
 /** What xenstored is made of, as a process of dom0. */
+import { readFileSync } from 'node:fs';
+import { errorMessage, XenError } from '../../src/base/errors.ts';
 import { Holdings } from '../../src/base/holdings.ts';
 import { domId, type EventPort } from '../../src/base/ids.ts';
 import type { Log } from '../../src/base/log.ts';
@@ -6,10 +8,13 @@ import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/lin
 import { openKernelStoreRing } from '../../src/hypervisor/linux/kernel-store-ring.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
+import { JournalFile } from '../../src/node/journal-file.ts';
 import { traceFile } from '../../src/node/trace-file.ts';
 import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { recover } from '../../src/xenstored/journal/recovery.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+import type { ServerState } from '../../src/xenstored/state.ts';
 
 export interface XenstoredSettings {
   /** Where clients of the tools connect. */
@@ -23,7 +28,42 @@ export interface XenstoredSettings {
   readonly kernelPort?: EventPort | undefined;
   /** Trace every request and reply to this file from the start. */
   readonly traceFile?: string | undefined;
+  /**
+   * Where all that must outlive this process is kept. What an earlier process kept there is taken
+   * up, its limits instead of those of `options`.
+   */
+  readonly journal?: JournalSettings | undefined;
   readonly options?: Partial<XenstoredOptions>;
+}
+
+export interface JournalSettings {
+  readonly path: string;
+  /** What a client was told outlives a loss of power, too. */
+  readonly durable: boolean;
+}
+
+/** This boot of the host, with which the rings of domains end. */
+function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}
+
+/** What the journal tells of an earlier process. Throws EINVAL, which leaves the file as it is. */
+function recoverFrom(
+  { found }: JournalFile,
+  { path }: JournalSettings,
+  options: Partial<XenstoredOptions>,
+  log: Log,
+): ServerState | undefined {
+  if (found === undefined) return undefined;
+  const { quotas } = { ...DEFAULT_OPTIONS, ...options };
+  try {
+    const state = recover(found, quotas, bootId(), log);
+    log.info('took up the journal', { path, domains: state?.domains.length });
+    return state;
+  } catch (error) {
+    const detail = `${errorMessage(error)}; move it away to begin with an empty store`;
+    throw new XenError('EINVAL', `take up the journal ${path}`, detail, error);
+  }
 }
 
 /** Serves dom0's kernel on the ring that it has had since it booted. */
@@ -46,16 +86,23 @@ export async function openXenstored(settings: XenstoredSettings, log: Log): Prom
     const trace = held.keep(traceFile(settings.traceFile, log));
     if (settings.traceFile !== undefined) trace.open();
     const hypervisor = settings.domains ? held.keep(openLinuxHypervisor()) : undefined;
+    const { journal } = settings;
+    const storage = journal && held.keep(new JournalFile(loadNative(), journal));
+    const options = settings.options ?? {};
     const xenstored = held.keep(
       startXenstored({
         hypervisor,
         domainControl: settings.domains ? held.keep(openDomainControl()) : undefined,
         clock: nodeClock,
         log,
-        options: settings.options ?? {},
+        options,
         traceFile: trace,
+        state: journal && storage && recoverFrom(storage, journal, options, log),
+        journal: storage && { storage, epoch: bootId() },
       }),
     );
+    // At once, so that its watches miss nothing.
+    if (hypervisor !== undefined) attachKernel(xenstored, settings, hypervisor);
     let clients = 0;
     held.keep(
       await listenXenstoreSocket(loadNative(), settings.socket, (stream) => {
@@ -63,7 +110,6 @@ export async function openXenstored(settings: XenstoredSettings, log: Log): Prom
         xenstored.attachSocket(stream, `socket ${clients}`);
       }),
     );
-    if (hypervisor !== undefined) attachKernel(xenstored, settings, hypervisor);
     return held;
   } catch (error) {
     held.close();

@@ -110,6 +110,10 @@ export interface Native {
     environment: readonly string[],
     descriptors: Int32Array,
   ): void;
+  /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
+  setAside(fd: number, pages: number): number;
+  /** Takes the lock of an open file, which ends when it is closed; 0 or a negative errno. */
+  lockFile(fd: number): number;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
