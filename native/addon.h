@@ -11,6 +11,7 @@ void exportEvtchn(Napi::Env env, Napi::Object exports);
 void exportGntdev(Napi::Env env, Napi::Object exports);
 void exportGntalloc(Napi::Env env, Napi::Object exports);
 void exportPrivcmd(Napi::Env env, Napi::Object exports);
+void exportProcess(Napi::Env env, Napi::Object exports);
 void exportPty(Napi::Env env, Napi::Object exports);
 void exportSocketSet(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);

@@ -11,6 +11,7 @@
         "gntdev.cc",
         "gntalloc.cc",
         "privcmd.cc",
+        "process.cc",
         "pty.cc",
         "socket_set.cc",
         "unix_socket.cc",

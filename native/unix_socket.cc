@@ -1,4 +1,5 @@
 // Unix stream sockets that listen, and never block.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -37,6 +38,39 @@ Napi::Value listenUnix(const Napi::CallbackInfo &info) {
   return Napi::Number::New(env, fd);
 }
 
+// Whether a socket listens, of one that is a Unix stream socket at all.
+bool isListening(Napi::Env env, int fd) {
+  int values[3];
+  const int options[3] = {SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN};
+  for (int i = 0; i < 3; i++) {
+    socklen_t size = sizeof values[i];
+    if (getsockopt(fd, SOL_SOCKET, options[i], &values[i], &size) != 0) {
+      throwSystemError(env, errno, "getsockopt");
+    }
+  }
+  if (values[0] != AF_UNIX || values[1] != SOCK_STREAM) throwSystemError(env, EPROTOTYPE, "getsockopt");
+  return values[2] != 0;
+}
+
+// adoptUnix(fd, backlog): makes a Unix socket that another program has left open like one of ours:
+// it never blocks and is not inherited. With a backlog above 0 it must be one that listens, with 0
+// one that does not.
+void adoptUnix(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
+  const uint32_t backlog = integerArgument(info, 1, "backlog", 4096);
+  const bool listening = backlog > 0;
+  if (isListening(env, fd) != listening) throwSystemError(env, listening ? EINVAL : EISCONN, "adopt");
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    throwSystemError(env, errno, "fcntl");
+  }
+  if (listening && listen(fd, static_cast<int>(backlog)) != 0) {
+    throwSystemError(env, errno, "listen");
+  }
+}
+
 // acceptUnix(fd): the descriptor of the next client, or a negative errno. The caller closes it.
 Napi::Value acceptUnix(const Napi::CallbackInfo &info) {
   const int fd = static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
@@ -49,6 +83,7 @@ Napi::Value acceptUnix(const Napi::CallbackInfo &info) {
 
 void exportUnixSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<listenUnix>(env, "listenUnix"));
+  exports.Set("adoptUnix", Napi::Function::New(env, adoptUnix, "adoptUnix"));
   exports.Set("acceptUnix", Napi::Function::New<acceptUnix>(env, "acceptUnix"));
 }
 

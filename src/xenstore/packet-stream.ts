@@ -1,6 +1,7 @@
 /** Packets over a byte stream: what a connection to xenstored is, seen from either end. */
 import { XsdSockmsg } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
+import { joinBytes } from '../base/bytes.ts';
 import { ProtocolViolation } from '../base/errors.ts';
 import { HEADER_SIZE, operationName, PAYLOAD_MAX, type Packet, PacketWriter } from './packet.ts';
 
@@ -85,7 +86,7 @@ export class PacketStream {
 
   /** Puts bytes back that were taken from this stream before; they are received before all others. */
   putBack(bytes: Uint8Array): void {
-    this.early = bytes;
+    this.early = joinBytes(bytes, this.early);
   }
 
   /**

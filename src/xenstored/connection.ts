@@ -4,13 +4,14 @@ import {
   XENSTORE_ERROR_PROTO,
   XENSTORE_ERROR_RINGIDX,
   XS_ERROR,
+  XS_TRANSACTION_START,
 } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { joinBytes } from '../base/bytes.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { errorMessage, ProtocolViolation } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import { encodeError, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
+import { encodeError, encodePacket, PAYLOAD_MAX, type Packet } from '../xenstore/packet.ts';
 import { PacketStream } from '../xenstore/packet-stream.ts';
 import type { Charge } from './charge.ts';
 import type { Domain } from './domain.ts';
@@ -20,12 +21,14 @@ import type { RingJournal } from './journal/ring-journal.ts';
 import type { XenstoredOptions } from './options.ts';
 import { Outgoing } from './outgoing.ts';
 import type { Identity } from './permissions.ts';
-import type { ChargeState, ConnectionState, RingCarrierState, WatchState } from './state.ts';
+import type { ChargeState, ConnectionState, OutputState, WatchState } from './state.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import { Transaction } from './transaction.ts';
 import type { Requester } from './view.ts';
 import type { Watch, Watcher } from './watch.ts';
+
+const unsent = (packet: Packet): OutputState => ({ packet, sent: 0, charge: undefined });
 
 /** Requests that one client is answered in a row before the others have their turn. */
 const REQUESTS_PER_TURN = 32;
@@ -33,7 +36,7 @@ const REQUESTS_PER_TURN = 32;
 /** A ring as its own two indexes tell of it. */
 export interface RingEnd {
   /** Where it stands; what was taken counts as consumed. */
-  readonly position: Pick<RingCarrierState, 'consumed' | 'produced'>;
+  readonly position: { readonly consumed: number; readonly produced: number };
   /** Bytes that were read and are not given free. */
   readonly taken: number;
   /** Gives them free. */
@@ -77,6 +80,8 @@ export interface ConnectionParts {
   readonly held: (connection: Connection) => void;
   /** A turn is over: others have events now, or may go on. */
   readonly turnEnded: () => void;
+  /** False while all transactions must end. */
+  readonly mayStartTransaction: () => boolean;
   /** The connection has closed. */
   readonly closed: (connection: Connection) => void;
   readonly trace: Trace;
@@ -103,6 +108,8 @@ export class Connection implements Watcher, Requester {
   /** Broke a rule: its ring stays mapped and is not looked at until the domain is gone. */
   private ignored = false;
   private isClosed = false;
+  /** Its next request would start a transaction, and may not yet. */
+  private startsHeld = false;
   private turn: Timer | undefined;
 
   /** @param state what the client's connection to an earlier xenstored was */
@@ -131,13 +138,17 @@ export class Connection implements Watcher, Requester {
     this.packets.onReady(() => this.run());
   }
 
-  /** All of it but the carrier, or `undefined` where nobody could take that over. */
-  capture(): ConnectionState | undefined {
+  /**
+   * All of it but the carrier, or `undefined` where nobody could take that over.
+   *
+   * @param reply is to be sent after all else
+   */
+  capture(reply?: Packet): ConnectionState | undefined {
     const { carrier, name, ignored } = this;
     const { domain, handover, ring } = carrier;
     const state = {
       input: joinBytes(this.packets.partialInput(), handover?.unread()),
-      output: this.outgoing.capture(),
+      output: [...this.outgoing.capture(), ...(reply === undefined ? [] : [unsent(reply)])],
       watches: [...this.watches.values()].map((watch) => this.watchState(watch)),
       lastTransactionId: this.lastTransactionId,
       transactions: [...this.transactions.values()].map((transaction) => transaction.capture()),
@@ -336,6 +347,11 @@ export class Connection implements Watcher, Requester {
         if (!this.giveFree()) return;
         continue;
       }
+      if (this.mustNotStart(request)) {
+        this.packets.putBack(encodePacket(request));
+        this.giveFree();
+        break;
+      }
       const { account } = this.domain;
       const charge = this.identity === undefined ? undefined : this.parts.store.newCharge(account);
       this.parts.answer(this, request, charge);
@@ -359,8 +375,16 @@ export class Connection implements Watcher, Requester {
     return hasTaken;
   }
 
+  /** Of whoever has a transaction the requests go on, since they will end it. */
+  private mustNotStart({ type, transactionId }: Packet): boolean {
+    const starts = type === XS_TRANSACTION_START && transactionId === 0;
+    this.startsHeld = starts && this.transactions.size === 0 && !this.parts.mayStartTransaction();
+    return this.startsHeld;
+  }
+
   /** Whether the client may have another request answered now. */
   private mayContinue(): boolean {
+    if (this.startsHeld && !this.parts.mayStartTransaction()) return false;
     if (this.privileged) return this.outgoing.bytes <= this.parts.options.privilegedQueueMax / 2;
     if (this.domain.account.stalled) return false;
     const wait_ms = this.parts.wait_ms(this.domain);

@@ -2,6 +2,7 @@
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
 import { showTransactions, showWatches } from './control-inspection.ts';
+import { liveUpdate } from './control-live-update.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from './quota-names.ts';
 import { leadingDomid, leadingInteger, type Request } from './request.ts';
 
@@ -11,7 +12,8 @@ const TRACE_HEAD_MAX = 64;
 interface Command {
   /** What `help` says that it takes. */
   readonly takes: string;
-  readonly run: (request: Request, args: readonly string[]) => Uint8Array;
+  /** `undefined` when the reply comes later. */
+  readonly run: (request: Request, args: readonly string[]) => Uint8Array | undefined;
 }
 
 function refuse(command: string, takes: string): never {
@@ -134,8 +136,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   'live-update': {
     takes: '[-c <cmdline>] [-F] [-t <timeout>] <file>',
-    // The answer is text for the operator; every one but "OK" says that nothing was done.
-    run: () => encodeStrings('Live update is not supported.'),
+    run: liveUpdate,
   },
   logfile: {
     takes: '<file>',
@@ -184,7 +185,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-export function control(request: Request): Uint8Array {
+export function control(request: Request): Uint8Array | undefined {
   const [name = '', ...args] = request.strings(1);
   const command = Object.entries(COMMANDS).find(([known]) => known === name)?.[1];
   if (command === undefined) throw new XenError('EINVAL', 'control', 'no command of that name');

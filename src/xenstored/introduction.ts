@@ -33,6 +33,8 @@ export interface IntroductionsParts {
 interface Introduced {
   readonly ring: DomainRing;
   connection: Connection | undefined;
+  /** Our own, 0 before there is one. */
+  port: number;
 }
 
 /** How a ring begins: with nothing in it, or where it stood before. */
@@ -57,24 +59,23 @@ function openRing(hypervisor: Hypervisor, domid: number, port: number) {
 function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionState {
   const { carrier, output } = state;
   if (carrier.kind !== 'ring') return state;
-  const sent = ring.goOn(carrier.consumed, carrier.produced, outputLength(output));
+  const { consumed, produced } = carrier;
+  if (consumed === undefined || produced === undefined) {
+    return { ...state, carrier: { ...carrier, ...ring.position } };
+  }
+  const sent = ring.goOn(consumed, produced, outputLength(output));
   return { ...state, output: skipOutput(output, sent) };
 }
 
 export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
-  private readonly virq: EventChannel | undefined;
+  private virq: EventChannel | undefined;
   private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
     this.parts = parts;
-    if (parts.hypervisor === undefined || parts.domainControl === undefined) return;
-    this.virq = parts.hypervisor.events.bindVirq(VIRQ_DOM_EXC);
-    this.virq.onEvent(() => {
-      this.lookForDead();
-      parts.turnEnded();
-    });
+    this.listen();
   }
 
   isIntroduced(domid: number): boolean {
@@ -86,6 +87,11 @@ export class Introductions {
     const domain = this.parts.store.domains.find(domid);
     if (domain?.introduced !== true) throw new XenError('ENOENT', `look for domain ${domid}`);
     return domain;
+  }
+
+  /** Our own ports of the rings, by domid. */
+  get ports(): Map<number, number> {
+    return new Map([...this.introduced].map(([{ domid }, { port }]) => [domid, port]));
   }
 
   /** What our own kernel's connection was, until its ring is attached. */
@@ -189,6 +195,25 @@ export class Introductions {
     if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
   }
 
+  /**
+   * Leaves all rings as a xenstored of Xen 4.17 that takes them over expects them: it offers no
+   * feature, looks at what each page says, and binds the interrupt itself. Whoever waits for a
+   * signal of ours gets it. The result takes that back.
+   */
+  leave(): () => void {
+    this.virq?.close();
+    for (const { ring } of this.introduced.values()) {
+      ring.release();
+      ring.offer(0);
+      ring.notify();
+    }
+    return () => {
+      for (const [domain, { ring }] of this.introduced) ring.offer(domain.features);
+      this.listen();
+      this.lookForDead();
+    };
+  }
+
   /** Ends all rings. The nodes stay. Idempotent. */
   close(): void {
     this.virq?.close();
@@ -197,6 +222,17 @@ export class Introductions {
       ring.close();
     }
     this.introduced.clear();
+  }
+
+  /** Hears of it when a domain has died. */
+  private listen(): void {
+    const { hypervisor, domainControl, turnEnded } = this.parts;
+    if (hypervisor === undefined || domainControl === undefined) return;
+    this.virq = hypervisor.events.bindVirq(VIRQ_DOM_EXC);
+    this.virq.onEvent(() => {
+      this.lookForDead();
+      turnEnded();
+    });
   }
 
   private introduceAgain(
@@ -213,7 +249,7 @@ export class Introductions {
   }
 
   private serve(domain: Domain, pages: Pages, channel: EventChannel, start: RingStart): void {
-    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined };
+    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined, port: 0 };
     this.introduced.set(domain, introduced);
     domain.introduced = true;
     this.parts.store.settingsChanged();
@@ -231,6 +267,7 @@ export class Introductions {
     if (state === undefined) ring.tellError(XENSTORE_ERROR_NONE);
     ring.offer(domain.features);
     const stream = ring.connect(channel);
+    introduced.port = channel.port;
     introduced.connection = this.parts.connect(
       `domain ${domain.domid}`,
       {

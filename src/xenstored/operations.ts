@@ -33,8 +33,8 @@ import { errorReply, Request, type Services } from './request.ts';
 import type { Transaction } from './transaction.ts';
 
 interface Operation {
-  /** Throws `XenError` with the code to be answered. */
-  readonly run: (request: Request) => Uint8Array;
+  /** Throws `XenError` with the code to be answered. `undefined` when the reply comes later. */
+  readonly run: (request: Request) => Uint8Array | undefined;
   /** Only for dom0, the domain named by `--priv-domid`, and sockets. */
   readonly privileged?: true;
   /** It may change a limit, or something of a domain besides its nodes. */
@@ -102,7 +102,9 @@ export function answer(
   try {
     const prepared = prepare(connection, services, packet, charge);
     request = prepared.request;
-    reply = { type: packet.type, payload: prepared.operation.run(request) };
+    const payload = prepared.operation.run(request);
+    if (payload === undefined) return;
+    reply = { type: packet.type, payload };
   } catch (error) {
     reply = errorReply(error, connection, services);
   }

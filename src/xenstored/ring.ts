@@ -13,6 +13,7 @@ export class DomainRing {
   private readonly pages: Pages;
   private readonly page: ReturnType<typeof XenstoreDomainInterface.view>;
   private stream: RingStream | undefined;
+  private channel: EventChannel | undefined;
 
   constructor(pages: Pages) {
     this.pages = pages;
@@ -34,6 +35,7 @@ export class DomainRing {
         return pages.closed;
       },
     };
+    this.channel = channel;
     this.stream = xenstoreRingStream(lent, channel, 'server');
     return this.stream;
   }
@@ -68,6 +70,11 @@ export class DomainRing {
     }
     const sent = (page.rsp_prod - produced) >>> 0;
     return sent <= queued ? sent : 0;
+  }
+
+  /** Signals the domain. */
+  notify(): void {
+    if (this.channel?.closed === false) this.channel.notify();
   }
 
   /** Tells the domain, `XENSTORE_SERVER_FEATURE_…`, what it may use. */

@@ -3,12 +3,14 @@ import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
+import type { Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
 import { type Carrier, Connection, type ConnectionParts, type Handover } from './connection.ts';
 import { Domains } from './domain.ts';
 import { Introductions } from './introduction.ts';
 import { Journal, type JournalSource } from './journal/journal.ts';
 import type { JournalStorage } from './journal/storage.ts';
+import { LiveUpdate, type Succession } from './live-update.ts';
 import { answer } from './operations.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from './options.ts';
 import { repeatRequests } from './replay.ts';
@@ -33,8 +35,10 @@ export interface XenstoredParts {
    * is to be attached before anything else happens, so that its watches miss nothing.
    */
   readonly state?: ServerState | undefined;
-  /** The socket of the state with that descriptor, as a stream; without it sockets are left out. */
-  readonly adoptSocket?: (fd: number) => AdoptedSocket;
+  /** The socket of the state with that descriptor, as a stream, if it is one; without it sockets are left out. */
+  readonly adoptSocket?: (fd: number) => AdoptedSocket | undefined;
+  /** What can take the place of this program, for a live update. */
+  readonly succession?: Succession | undefined;
   /** Where all that must outlive this process is kept; what is there now is replaced. */
   readonly journal?: XenstoredJournal | undefined;
 }
@@ -113,7 +117,20 @@ class Server implements Xenstored, JournalSource {
       turnEnded: () => this.turnEnded(),
     });
     const trace = new Trace(parts.traceFile, clock);
-    this.services = { store, introductions, clock, log, trace };
+    const liveUpdate = new LiveUpdate({
+      succession: parts.succession,
+      clock,
+      log,
+      transactionHolders: () =>
+        [...this.connections]
+          .filter(({ transactions }) => transactions.size > 0)
+          .map(({ name }) => name),
+      capture: (connection, reply) => this.captureWith(connection, reply),
+      ports: () => introductions.ports,
+      leaveRings: () => introductions.leave(),
+      reply: (connection, packet) => this.replyLater(connection, packet),
+    });
+    this.services = { store, introductions, clock, log, trace, liveUpdate };
     if (parts.journal !== undefined) {
       store.journal = new Journal({ ...parts.journal, clock, log }, this);
     }
@@ -130,6 +147,11 @@ class Server implements Xenstored, JournalSource {
   }
 
   capture(): ServerState {
+    return this.captureWith();
+  }
+
+  /** @param reply is not sent yet to that connection */
+  private captureWith(repliedTo?: Connection, reply?: Packet): ServerState {
     const { generation, nodes } = this.store.capture();
     const { waiting } = this.services.introductions;
     return {
@@ -138,7 +160,7 @@ class Server implements Xenstored, JournalSource {
       lastIncarnation: this.lastIncarnation,
       ...this.settings(),
       connections: [...this.connections]
-        .map((connection) => connection.capture())
+        .map((connection) => connection.capture(connection === repliedTo ? reply : undefined))
         .concat(waiting)
         .filter((connection) => connection !== undefined),
     };
@@ -200,7 +222,9 @@ class Server implements Xenstored, JournalSource {
     for (const connection of connections) {
       const { carrier } = connection;
       if (carrier.kind !== 'socket' || adoptSocket === undefined) continue;
-      const { stream, handover } = adoptSocket(carrier.fd);
+      const adopted = adoptSocket(carrier.fd);
+      if (adopted === undefined) continue;
+      const { stream, handover } = adopted;
       this.connect(carrier.name, { stream, domain: undefined, handover }, connection);
     }
     introductions.takeUp(domains, connections);
@@ -242,7 +266,9 @@ class Server implements Xenstored, JournalSource {
       eventsQueued: (connection) => this.unflushed.add(connection),
       held: (connection) => this.held.add(connection),
       turnEnded: () => this.turnEnded(),
+      mayStartTransaction: () => !this.services.liveUpdate.holdsTransactions,
       closed: (connection) => {
+        this.services.liveUpdate.closed(connection);
         this.held.delete(connection);
         this.connections.delete(connection);
         this.unflushed.delete(connection);
@@ -256,6 +282,12 @@ class Server implements Xenstored, JournalSource {
       repeatRequests(connection, this.services, transaction, again);
     }
     return connection;
+  }
+
+  private replyLater(connection: Connection, packet: Packet): void {
+    connection.reply(packet, packet.type, packet.payload, undefined);
+    this.unflushed.add(connection);
+    this.turnEnded();
   }
 
   private turnEnded(): void {

@@ -68,10 +68,16 @@ export interface WholeNodeState extends Omit<NodeState, 'path'> {
 export interface RingCarrierState {
   readonly kind: 'ring';
   readonly domid: number;
-  /** The ring's `req_cons` when all up to there had been taken, whatever the page says since. */
-  readonly consumed: number;
-  /** The ring's `rsp_prod` when so much had been sent as the output says; the page may be ahead. */
-  readonly produced: number;
+  /**
+   * The ring's `req_cons` when all up to there had been taken, whatever the page says since; absent
+   * where the page itself tells.
+   */
+  readonly consumed: number | undefined;
+  /**
+   * The ring's `rsp_prod` when so much had been sent as the output says, since the page may be
+   * ahead; absent where it is not.
+   */
+  readonly produced: number | undefined;
   /** It broke a rule and is not listened to any more. */
   readonly ignored: boolean;
 }

@@ -322,7 +322,7 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'check|x|', '!EINVAL'],
       ['tools', XS_CONTROL, 'log|maybe|', '!EINVAL'],
       ['tools', XS_CONTROL, 'memreport|', '!EINVAL'],
-      ['tools', XS_CONTROL, 'live-update|-s|', 'Live update is not supported.|'],
+      ['tools', XS_CONTROL, 'live-update|-s|', 'live update: the file comes first (EINVAL)|'],
     ]));
 
   test('lists watches and transactions', async () => {

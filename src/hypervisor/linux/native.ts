@@ -70,6 +70,7 @@ export interface NativePrivcmd {
     operation: Uint8Array,
     buffer: Uint8Array,
   ): void;
+  eventChannelStatus(operation: Uint8Array): void;
   close(): void;
 }
 
@@ -117,7 +118,15 @@ export interface Native {
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
+  adoptUnix(fd: number, backlog: number): void;
   acceptUnix(fd: number): number;
+  /** Another program in the place of this one, native/process.cc. It keeps those descriptors and the standard ones. */
+  execute(
+    path: string,
+    args: readonly string[],
+    environment: readonly string[],
+    descriptors: Int32Array,
+  ): void;
   /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
   setAside(fd: number, pages: number): number;
   /** Takes the lock of an open file, which ends when it is closed; 0 or a negative errno. */

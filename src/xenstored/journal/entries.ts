@@ -200,6 +200,8 @@ export function putConnection(out: ByteWriter, state: ConnectionState): void {
   const { carrier, input, output, watches, transactions, lastTransactionId } = state;
   if (carrier.kind !== 'ring') return;
   const { domid, consumed, produced } = carrier;
+  // A ring that another program has served, and that we have not looked at yet.
+  if (consumed === undefined || produced === undefined) return;
   putRing(out, ENTRY_RING, domid);
   for (const item of output) putOutput(out, domid, item);
   putPosition(out, domid, { consumed, produced, pending: outputLength(output), input });
