@@ -11,6 +11,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportPrivcmd(env, exports);
   paravane::exportPty(env, exports);
   paravane::exportUnixSocket(env, exports);
+  paravane::exportFile(env, exports);
   return exports;
 }
 

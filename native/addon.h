@@ -13,5 +13,6 @@ void exportGntalloc(Napi::Env env, Napi::Object exports);
 void exportPrivcmd(Napi::Env env, Napi::Object exports);
 void exportPty(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);
+void exportFile(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

@@ -12,7 +12,8 @@
         "gntalloc.cc",
         "privcmd.cc",
         "pty.cc",
-        "unix_socket.cc"
+        "unix_socket.cc",
+        "file.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
