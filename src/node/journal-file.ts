@@ -22,7 +22,7 @@ import type { JournalRewrite, JournalStorage } from '../xenstored/journal/storag
 /** The part of the native shim that the journal needs. Those that return a number tell an errno as a negative one. */
 export interface NativeFile {
   setAside(fd: number, pages: number): number;
-  lockFile(fd: number): number;
+  tryLock(fd: number, exclusive: boolean): boolean;
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   unmap(buffer: ArrayBuffer): void;
 }
@@ -231,13 +231,12 @@ function lockBeside(native: NativeFile, path: string): number {
     mkdirSync(dirname(path), { recursive: true });
     return openSync(`${path}.lock`, 'w', 0o600);
   });
-  const error = native.lockFile(fd);
-  if (error === 0) return fd;
+  try {
+    if (tried(operation, () => native.tryLock(fd, true))) return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
   closeSync(fd);
-  const held = error === -constants.errno.EAGAIN;
-  throw new XenError(
-    held ? 'EBUSY' : 'EIO',
-    operation,
-    held ? 'another xenstored keeps its journal there' : `errno ${-error}`,
-  );
+  throw new XenError('EBUSY', operation, 'another xenstored keeps its journal there');
 }

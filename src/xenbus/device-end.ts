@@ -38,6 +38,8 @@ export interface DeviceKeys {
   readPeer(key: string): Promise<string | undefined>;
   /** Writes keys of this end's directory. Rejects with ENOENT when the directory has vanished. */
   write(keys: Readonly<Record<string, string>>): Promise<void>;
+  /** Has this end look at its keys soon, as when one of them changed. */
+  wake(): void;
   /** The device cannot go on: this end lets go of it and says so in xenstore. */
   fail(error: unknown): void;
 }
@@ -48,7 +50,7 @@ export abstract class DeviceEnd implements DeviceKeys {
   readonly log: Log;
   protected readonly xenstore: Xenstore;
   private readonly domid: DomId;
-  private readonly peerPath: string;
+  protected readonly peerPath: string;
   private readonly stepper: Stepper;
   private readonly watches: XenstoreWatch[] = [];
   private reportedError = false;
@@ -93,8 +95,14 @@ export abstract class DeviceEnd implements DeviceKeys {
     return this.xenstore.readIfPresent(childPath(this.path, key));
   }
 
-  readPeer(key: string): Promise<string | undefined> {
-    return this.xenstore.readIfPresent(childPath(this.peerPath, key));
+  async readPeer(key: string): Promise<string | undefined> {
+    try {
+      return await this.xenstore.readIfPresent(childPath(this.peerPath, key));
+    } catch (error) {
+      // Where the peer's directory is gone, what lies above it may not be ours to look at.
+      if (errorCode(error) === 'EACCES') return undefined;
+      throw error;
+    }
   }
 
   async write(keys: Readonly<Record<string, string>>): Promise<void> {

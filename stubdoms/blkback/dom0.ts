@@ -2,6 +2,7 @@
 import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { FileDisk } from '../../src/node/file-disk.ts';
 import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
@@ -31,7 +32,7 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
       clock: nodeClock,
       log,
       options: { type: settings.type },
-      openDisk: (request) => FileDisk.open(request),
+      openDisk: (request) => FileDisk.open(loadNative(), request),
     });
     const close = async () => {
       await blkback.close();

@@ -129,8 +129,13 @@ export interface Native {
   ): void;
   /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
   setAside(fd: number, pages: number): number;
-  /** Takes the lock of an open file, which ends when it is closed; 0 or a negative errno. */
-  lockFile(fd: number): number;
+  /**
+   * Gives the storage of a range of a file or block device back, native/file.cc. The callback gets 0
+   * or a negative errno; until then the descriptor must stay open.
+   */
+  discard(fd: number, position: number, length: number, callback: (result: number) => void): void;
+  /** Locks a file by flock(2) without waiting; false when somebody else has the lock. */
+  tryLock(fd: number, exclusive: boolean): boolean;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */
