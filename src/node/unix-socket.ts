@@ -62,7 +62,11 @@ class UnixSocketStream implements ByteStream {
   }
 
   read(target: Uint8Array): number {
-    if (this.inputStart === this.inputEnd && this.mayHaveMore) this.fill();
+    if (this.inputStart === this.inputEnd && this.mayHaveMore) {
+      // Who has more room than we have needs no copy.
+      if (target.length >= INPUT_SIZE) return this.receive(target);
+      this.fill();
+    }
     const { input, inputStart } = this;
     const length = Math.min(this.inputEnd - inputStart, target.length);
     if (length <= COPIED_SINGLY_MAX) {
@@ -125,12 +129,17 @@ class UnixSocketStream implements ByteStream {
   }
 
   private fill(): void {
-    const length = this.native.receive(this.fd, this.input);
     this.inputStart = 0;
-    this.inputEnd = Math.max(0, length);
-    this.mayHaveMore = length === INPUT_SIZE;
+    this.inputEnd = this.receive(this.input);
+  }
+
+  /** What the kernel has, as far as it fits; returns how many bytes. */
+  private receive(target: Uint8Array): number {
+    const length = this.native.receive(this.fd, target);
+    this.mayHaveMore = length === target.length;
     if (length === 0 || (length < 0 && length !== NOTHING_NOW)) this.end();
     else this.await(this.awaited | this.native.READABLE);
+    return Math.max(0, length);
   }
 
   private end(): void {

@@ -1,5 +1,6 @@
 /** The client's end of a vchan: finds what a server offers, and connects to it. */
 import { VCHAN_NOTIFY_WRITE, VchanInterface } from '../abi/io/libxenvchan.ts';
+import type { Clock } from '../base/clock.ts';
 import { errorCode, errorMessage, ProtocolViolation, XenError } from '../base/errors.ts';
 import { Holdings } from '../base/holdings.ts';
 import { type DomId, grantRef } from '../base/ids.ts';
@@ -85,6 +86,24 @@ function attach(
   return new Vchan({ role: 'client', page, ...rings, channel, release: () => release.close() });
 }
 
+/** How often, and for how long, a server is reminded of the first bytes that it was sent. */
+const REMINDER_MS = 100;
+const REMINDERS_MAX = 20;
+
+/**
+ * A server that looks for its client first and waits for a signal next, as vchan-socket-proxy does,
+ * never learns of bytes that were there before it waited.
+ */
+function remindAtFirst(vchan: Vchan, clock: Clock): { close(): void } {
+  let left = REMINDERS_MAX;
+  const remind = () => {
+    vchan.remind();
+    if (--left > 0) timer = clock.after(REMINDER_MS, remind);
+  };
+  let timer = clock.after(REMINDER_MS, remind);
+  return { close: () => timer.cancel() };
+}
+
 async function connectNow(host: VchanHost, address: Address, onClosed: () => void): Promise<Vchan> {
   const { server, path } = address;
   const keys = await readKeys(host.xenstore, path);
@@ -96,7 +115,9 @@ async function connectNow(host: VchanHost, address: Address, onClosed: () => voi
     if (!(await keysStand(host.xenstore, path, keys))) {
       throw new XenError('EAGAIN', `connect to the vchan at ${path}`, 'another client was faster');
     }
-    return attach(host, address, keys, channel, held);
+    const vchan = attach(host, address, keys, channel, held);
+    held.keep(remindAtFirst(vchan, host.clock));
+    return vchan;
   } catch (error) {
     held.close();
     throw error;

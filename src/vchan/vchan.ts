@@ -70,6 +70,8 @@ export class Vchan implements ByteStream {
   private awaitsRoom = false;
   /** How far the handler knows of bytes, by the producer's index. */
   private knownProduced = 0;
+  /** Bytes written in all. */
+  private written = 0;
   /** What was done in this turn of the event loop and the peer may wait for. */
   private owed = 0;
 
@@ -102,6 +104,7 @@ export class Vchan implements ByteStream {
     if (source.length === 0 || this.peerGone) return 0;
     try {
       const length = this.putBytes(source);
+      this.written += length;
       if (length > 0) this.owe(VCHAN_NOTIFY_WRITE);
       return length;
     } catch (error) {
@@ -164,6 +167,12 @@ export class Vchan implements ByteStream {
     this.wakeSoon();
   }
 
+  /** Signals the peer although it does not wait, where it has read nothing yet of all that was written. */
+  remind(): void {
+    if (this.peerGone || this.written === 0 || this.unread < this.written) return;
+    this.signal();
+  }
+
   close(): void {
     if (this.closed) return;
     this.settleNotify();
@@ -224,7 +233,10 @@ export class Vchan implements ByteStream {
     if (owed === 0 || this.closed || this.channel.closed) return;
     const { peerWishes } = this.flags;
     if ((Atomics.load(this.page, peerWishes) & owed) === 0) return;
-    if ((Atomics.and(this.page, peerWishes, ~owed) & owed) === 0) return;
+    if ((Atomics.and(this.page, peerWishes, ~owed) & owed) !== 0) this.signal();
+  }
+
+  private signal(): void {
     try {
       this.channel.notify();
     } catch (error) {

@@ -193,13 +193,13 @@ test('nobody is signalled who does not wait', async () => {
   const host = await VchansHost.start();
   const { ours, theirs } = await host.connectBoth();
   let wakes = 0;
-  theirs.onReady(() => wakes++);
+  ours.onReady(() => wakes++);
   await host.settle();
   const before = wakes;
   // The reader leaves its bytes: it is told of the first, and once more of those that came since.
-  for (let n = 0; n < 10; n++) ours.write(pattern(10));
+  for (let n = 0; n < 10; n++) theirs.write(pattern(10));
   await host.settle();
-  for (let n = 0; n < 10; n++) ours.write(pattern(10));
+  for (let n = 0; n < 10; n++) theirs.write(pattern(10));
   await host.settle();
   expect(wakes - before).toBe(2);
   await host.endAll();
