@@ -1,13 +1,18 @@
 /** Our ends against libxenvchan's own, through vchan-socket-proxy, which is linked with it. */
+import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { DOM0 } from '../../src/base/ids.ts';
 import { vchanDuplex } from '../../src/node/vchan-duplex.ts';
 import { VchanConnector } from '../../src/vchan/client.ts';
 import { vchanPath } from '../../src/vchan/keys.ts';
 import { VchanServer } from '../../src/vchan/server.ts';
+import { compile } from '../xenstored/c-daemon/stand-in.ts';
 import { type LocalEnd, LocalHost, missingForProxy, PROXY } from './shared-memory/local-host.ts';
 
 const missing = missingForProxy();
@@ -59,6 +64,20 @@ async function accept(receive_min: number, send_min: number) {
   return { server, client };
 }
 
+/** The path of c-end.c, compiled. */
+function cEnd(): string {
+  const program = join(host.directory, 'c-end');
+  if (!existsSync(program)) {
+    compile(join(import.meta.dirname, 'c-end.c'), program, '-O2', '-lxenvchan');
+  }
+  return program;
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null) await once(child, 'exit');
+  expect(child.exitCode).toBe(0);
+}
+
 describe.skipIf(missing !== undefined)(title, () => {
   test.each([1, 1000, 8192, 100_000, 64 * MIB])('serves our client: %i bytes', async (length) => {
     const proxy = host.spawnC(PROXY, '--mode=server', '0', path, '-');
@@ -93,6 +112,48 @@ describe.skipIf(missing !== undefined)(title, () => {
     await server.close();
   });
 
+  // Every order that a ring can have, on either side.
+  const sizes = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20].map((order) => 1 << order);
+  test.each(sizes)('gives its server of libxenvchan rings of %i bytes', async (size) => {
+    const bytes = randomBytes(3 * MIB + 1);
+    for (const [read_min, write_min] of [
+      [size, 0],
+      [0, size],
+      [size, size],
+    ] as const) {
+      const sizes = [`${read_min}`, `${write_min}`];
+      const receiver = host.spawnC(cEnd(), 'server', '0', path, 'receive', ...sizes);
+      const sending = await connect();
+      sending.resume();
+      sending.end(bytes);
+      expect(await digestOf(receiver.stdout!, bytes.length)).toBe(sha256(bytes));
+      await ended(receiver);
+
+      const sender = host.spawnC(cEnd(), 'server', '0', path, 'send', ...sizes);
+      const receiving = await connect();
+      sender.stdin!.end(bytes);
+      expect(sha256(await buffer(receiving))).toBe(sha256(bytes));
+      await ended(sender);
+    }
+  });
+
+  test.each(sizes)('finds its way into rings of ours of %i bytes', async (size) => {
+    const bytes = randomBytes(3 * MIB + 1);
+    const { server, client } = await accept(size, size);
+    const sender = host.spawnC(cEnd(), 'client', '0', path, 'send');
+    sender.stdin!.end(bytes);
+    expect(sha256(await buffer(await client))).toBe(sha256(bytes));
+    await ended(sender);
+    await server.close();
+
+    const next = await accept(size, size);
+    const receiver = host.spawnC(cEnd(), 'client', '0', path, 'receive');
+    (await next.client).resume().end(bytes);
+    expect(await digestOf(receiver.stdout!, bytes.length)).toBe(sha256(bytes));
+    await ended(receiver);
+    await next.server.close();
+  });
+
   test('has all that we sent before we end', async () => {
     const proxy = host.spawnC(PROXY, '--mode=server', '0', path, '-');
     const client = await connect();
@@ -100,8 +161,7 @@ describe.skipIf(missing !== undefined)(title, () => {
     client.resume();
     client.end(bytes);
     expect(await digestOf(proxy.stdout!, bytes.length)).toBe(sha256(bytes));
-    if (proxy.exitCode === null) await once(proxy, 'exit');
-    expect(proxy.exitCode).toBe(0);
+    await ended(proxy);
   });
 
   test('ends, and we see it', async () => {
