@@ -10,6 +10,7 @@ import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
 import type { Terminal } from './terminal.ts';
 import { addTraceCommand } from './trace-command.ts';
+import { addVchanCommand } from './vchan-command.ts';
 
 const HELP_AFTER = `
 Values are shown and typed as by the xenstore-* commands: printable ASCII as it
@@ -62,6 +63,7 @@ export async function runProgram(
   addReadingCommands(commands);
   addWritingCommands(commands);
   addTraceCommand(commands);
+  addVchanCommand(program);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);
   try {

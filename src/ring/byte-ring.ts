@@ -82,6 +82,11 @@ export class ByteRingReader {
     return this.indexes.load();
   }
 
+  /** The producer's index as it was when `available` or `read` last looked. */
+  get produced(): number {
+    return this.indexes.prod;
+  }
+
   /** Moves bytes from the ring to `target`; returns how many. Throws `ProtocolViolation` as `available` does. */
   read(target: Uint8Array): number {
     const length = this.peek(target, 0);
