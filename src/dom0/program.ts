@@ -9,6 +9,7 @@ import { StoreCommands } from './store-command.ts';
 import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
 import type { Terminal } from './terminal.ts';
+import { addTopCommand } from './top-command.ts';
 import { addTraceCommand } from './trace-command.ts';
 
 const HELP_AFTER = `
@@ -62,6 +63,7 @@ export async function runProgram(
   addReadingCommands(commands);
   addWritingCommands(commands);
   addTraceCommand(commands);
+  addTopCommand(commands);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);
   try {

@@ -4,6 +4,7 @@ import {
   XENSTORE_ERROR_PROTO,
   XENSTORE_ERROR_RINGIDX,
   XS_ERROR,
+  XS_WATCH_EVENT,
 } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -25,6 +26,8 @@ import type { Watch, Watcher } from './watch.ts';
 
 /** Requests that one client is answered in a row before the others have their turn. */
 const REQUESTS_PER_TURN = 32;
+/** How long such a turn may take; it ends with the request that makes it longer. */
+const TURN_MS = 0.5;
 
 /** What carries a client's bytes. */
 export interface Carrier {
@@ -44,7 +47,7 @@ export interface ConnectionParts {
   readonly log: Log;
   /** Answers one request through `reply`. */
   readonly answer: (connection: Connection, request: Packet, charge: Charge | undefined) => void;
-  /** How long the domain must wait because of what it has written lately. */
+  /** How long the domain must wait because of what it has asked for lately. */
   readonly wait_ms: (domain: Domain) => number;
   /** There are events to be flushed, once whatever they tell of is over. */
   readonly eventsQueued: (connection: Connection) => void;
@@ -73,6 +76,8 @@ export class Connection implements Watcher, Requester {
   private ignored = false;
   private isClosed = false;
   private turn: Timer | undefined;
+  /** The turn comes as soon as the others had theirs. */
+  private turnIsNext = false;
 
   constructor(name: string, carrier: Carrier, parts: ConnectionParts) {
     this.name = name;
@@ -81,15 +86,25 @@ export class Connection implements Watcher, Requester {
     this.identity = carrier.domain;
     // A socket acts in dom0's name: there relative paths stand, and dom0 pays.
     this.domain = carrier.domain ?? parts.store.domains.findOrCreate(0);
+    const { activity } = this.domain;
     this.packets = new PacketStream(carrier.stream);
     this.outgoing = new Outgoing({
       packets: this.packets,
       account: this.domain.account,
       clock: parts.clock,
       eventTimeout_ms: parts.options.watchEventTimeout_ms,
-      trace: ({ type, payload }) => parts.trace.packet('OUT', name, type, payload),
+      queued: (packet) => {
+        const { type, payload } = packet;
+        parts.trace.packet('OUT', name, type, payload);
+        if (type === XS_WATCH_EVENT) activity.countEvent(packet);
+        else activity.countReply(packet, type === XS_ERROR);
+      },
     });
-    this.packets.onReady(() => this.run());
+    parts.trace.note('obj', name, 'create', 'connection');
+    // Whoever has a turn coming does not get another for ringing the bell.
+    this.packets.onReady(() => {
+      if (!this.turnIsNext) this.run();
+    });
   }
 
   get caller(): Requester {
@@ -186,6 +201,7 @@ export class Connection implements Watcher, Requester {
     this.watches.set(`${watch.path}\0${watch.token}`, watch);
     this.parts.store.watches.add(watch);
     if (this.identity !== undefined) account.watches++;
+    this.noteWatch('create', watch);
     account.addMemory(watch.path.length + watch.token.length);
   }
 
@@ -193,6 +209,7 @@ export class Connection implements Watcher, Requester {
     const { account } = this.domain;
     if (!this.watches.delete(`${watch.path}\0${watch.token}`)) return;
     this.parts.store.watches.remove(watch);
+    this.noteWatch('destroy', watch);
     if (this.identity !== undefined) account.watches--;
     account.addMemory(-watch.path.length - watch.token.length);
   }
@@ -204,12 +221,14 @@ export class Connection implements Watcher, Requester {
     const transaction = new Transaction(this.lastTransactionId, this.parts.store, this);
     this.transactions.set(transaction.id, transaction);
     this.parts.store.openTransactions++;
+    this.noteTransaction('create', transaction);
     return transaction;
   }
 
   endTransaction(transaction: Transaction): void {
     if (!this.transactions.delete(transaction.id)) return;
     this.parts.store.openTransactions--;
+    this.noteTransaction('destroy', transaction);
     transaction.close();
   }
 
@@ -227,12 +246,26 @@ export class Connection implements Watcher, Requester {
     this.reset();
     this.outgoing.clear();
     this.packets.close();
+    this.parts.trace.note('obj', this.name, 'destroy', 'connection');
     this.parts.closed(this);
   }
 
+  private noteTransaction(what: 'create' | 'destroy', { id }: Transaction): void {
+    const { trace } = this.parts;
+    if (trace.notes('obj')) trace.note('obj', this.name, what, `transaction ${id}`);
+  }
+
+  private noteWatch(what: 'create' | 'destroy', { path, token }: Watch): void {
+    const { trace } = this.parts;
+    if (trace.notes('obj')) trace.note('obj', this.name, what, `watch ${path} ${token}`);
+  }
+
   private answerSome(): void {
+    const { clock } = this.parts;
+    const start_ms = clock.now_ms();
     for (let answered = 0; this.mayContinue(); answered++) {
-      if (answered === REQUESTS_PER_TURN) {
+      const isOver = answered > 0 && clock.now_ms() - start_ms >= TURN_MS;
+      if (isOver || answered === REQUESTS_PER_TURN) {
         this.runAfter(0);
         return;
       }
@@ -251,6 +284,10 @@ export class Connection implements Watcher, Requester {
     if (this.privileged) return this.outgoing.bytes <= this.parts.options.privilegedQueueMax / 2;
     if (this.domain.account.stalled) return false;
     const wait_ms = this.parts.wait_ms(this.domain);
+    const { trace } = this.parts;
+    if (wait_ms > 0 && this.turn === undefined && trace.notes('wrl')) {
+      trace.note('wrl', this.name, 'wait', `${Math.ceil(wait_ms)} ms`);
+    }
     if (wait_ms > 0) this.runAfter(wait_ms);
     return wait_ms === 0;
   }
@@ -258,8 +295,10 @@ export class Connection implements Watcher, Requester {
   private runAfter(delay_ms: number): void {
     if (this.turn !== undefined && delay_ms > 0) return;
     this.turn?.cancel();
+    this.turnIsNext = delay_ms === 0;
     this.turn = this.parts.clock.after(delay_ms, () => {
       this.turn = undefined;
+      this.turnIsNext = false;
       this.run();
     });
   }
@@ -287,5 +326,7 @@ export class Connection implements Watcher, Requester {
     this.reset();
     this.outgoing.clear();
     this.carrier.refuse?.(error);
+    // Its event channel goes too, or it could keep us awake with that.
+    this.packets.close();
   }
 }

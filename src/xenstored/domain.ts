@@ -4,8 +4,10 @@ import { DOMID_FIRST_RESERVED, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, DomainInfo } from '../hypervisor/contract.ts';
 import { domainHome } from '../xenstore/path.ts';
+import { Activity } from './activity.ts';
 import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
+import { Peaks } from './peaks.ts';
 import { type Identity, NO_INCARNATION } from './permissions.ts';
 import { Account, type Quotas } from './quota.ts';
 
@@ -13,6 +15,7 @@ export class Domain implements Identity {
   readonly domid: number;
   readonly incarnation: number;
   readonly account: Account;
+  readonly activity = new Activity();
   /** Has, or had until it broke a rule, a ring that we serve. */
   introduced = false;
   /** `XENSTORE_SERVER_FEATURE_…` that it is offered, or will be. */
@@ -52,6 +55,8 @@ export class Domains {
   private readonly parts: DomainsParts;
   private readonly byDomid = new Map<number, Domain>();
   private lastIncarnation = NO_INCARNATION;
+  /** Of the unprivileged domains that are gone. */
+  private readonly pastPeaks = new Peaks();
 
   constructor(parts: DomainsParts) {
     this.parts = parts;
@@ -92,6 +97,7 @@ export class Domains {
   /** Forgets the domain: whoever has its domid later is another. */
   forget(domain: Domain): void {
     this.byDomid.delete(domain.domid);
+    if (!domain.privileged) this.pastPeaks.include(domain.account.peaks);
     for (const other of this.byDomid.values()) {
       if (other.target === domain) other.target = undefined;
     }
@@ -101,6 +107,20 @@ export class Domains {
   info(domid: number): DomainInfo | undefined {
     if (domid >= DOMID_FIRST_RESERVED) return undefined;
     return this.parts.domainControl?.info(domId(domid));
+  }
+
+  /** The most that any unprivileged domain has used of each thing. */
+  peaks(): Peaks {
+    const peaks = new Peaks();
+    peaks.include(this.pastPeaks);
+    for (const domain of this) if (!domain.privileged) peaks.include(domain.account.peaks);
+    return peaks;
+  }
+
+  /** Begins to look for peaks anew, from what is used now. */
+  resetPeaks(): void {
+    this.pastPeaks.reset();
+    for (const { account } of this) account.resetPeaks();
   }
 
   private exists(domid: number): boolean {

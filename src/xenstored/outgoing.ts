@@ -24,7 +24,7 @@ export interface OutgoingParts {
   /** How long an event waits to be taken; 0 for ever. */
   readonly eventTimeout_ms: number;
   /** Told of every reply and event when it is queued. */
-  readonly trace: (packet: Packet) => void;
+  readonly queued: (packet: Packet) => void;
 }
 
 const sizeOf = (packet: Packet) => HEADER_SIZE + packet.payload.length;
@@ -115,7 +115,7 @@ export class Outgoing {
   }
 
   private push(item: Item): void {
-    this.parts.trace(item.packet);
+    this.parts.queued(item.packet);
     item.charge?.hold();
     this.items.push(item);
     this.bytesQueued += sizeOf(item.packet);

@@ -1,5 +1,5 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
-import { XenError } from '../base/errors.ts';
+import { errorCode, XenError } from '../base/errors.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
 import { type Reply, sameReply } from './reply.ts';
 import { errorReply, Request } from './request.ts';
@@ -14,12 +14,23 @@ import { type RecordedRequest, Transaction } from './transaction.ts';
  * Throws EAGAIN where a reply would differ, and as `Transaction.commit` does.
  */
 export function commitTransaction(request: Request, transaction: Transaction): void {
+  const { activity } = request.connection.domain;
   transaction.checkFit();
-  if (transaction.onlyRead) return;
-  if (!transaction.hasConflict()) {
-    transaction.commit(request.charge);
+  if (transaction.onlyRead || !transaction.hasConflict()) {
+    if (!transaction.onlyRead) transaction.commit(request.charge);
+    activity.committed++;
     return;
   }
+  try {
+    replay(request, transaction);
+    activity.replayed++;
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') activity.conflicted++;
+    throw error;
+  }
+}
+
+function replay(request: Request, transaction: Transaction): void {
   const { requests } = transaction;
   transaction.forgetNodes();
   if (requests === undefined) throw changedMeanwhile('it is too long to be run again');
