@@ -39,6 +39,9 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
+/** Paths of static programs, by the names that they have in the guest's /bin. */
+export type GuestPrograms = Readonly<Record<string, string>>;
+
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -61,7 +64,12 @@ export function cached(name: string, write: (path: string) => void): string {
   return path;
 }
 
-function writeInitramfs(path: string, init: string, modules: readonly string[]): void {
+function writeInitramfs(
+  path: string,
+  init: string,
+  modules: readonly string[],
+  programs: GuestPrograms,
+): void {
   const root = mkdtempSync(join(tmpdir(), 'paravane-initramfs-'));
   try {
     for (const directory of ['bin', 'dev', 'proc', 'sys', 'mnt', 'modules', 'tmp']) {
@@ -72,6 +80,8 @@ function writeInitramfs(path: string, init: string, modules: readonly string[]):
     moduleFiles(debianKernel(), modules).forEach((file, index) => {
       copyFileSync(file, join(root, 'modules', `${100 + index}-${basename(file)}`));
     });
+    for (const [name, path] of Object.entries(programs))
+      copyFileSync(path, join(root, 'bin', name));
     writeFileSync(join(root, 'init'), init);
     chmodSync(join(root, 'init'), 0o755);
     const pack = 'cd "$1" && find . | cpio --create --format=newc --quiet | gzip -1 > "$2"';
@@ -81,9 +91,18 @@ function writeInitramfs(path: string, init: string, modules: readonly string[]):
   }
 }
 
-function initramfs(name: string, init: string, modules: readonly string[]): string {
-  const key = digest(debianKernel().release, init, ...modules);
-  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules));
+function initramfs(
+  name: string,
+  init: string,
+  modules: readonly string[],
+  programs: GuestPrograms = {},
+): string {
+  const contents = Object.entries(programs).flatMap(([name, path]) => [
+    name,
+    readFileSync(path, 'latin1'),
+  ]);
+  const key = digest(debianKernel().release, init, ...modules, ...contents);
+  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules, programs));
 }
 
 const script = (name: string) => readFileSync(join(CHECKOUT, 'scripts/lab', name), 'utf8');
@@ -98,8 +117,8 @@ export function dom0Initramfs(): string {
  *
  * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
  */
-export function guestInitramfs(tail: string): string {
-  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES);
+export function guestInitramfs(tail: string, programs: GuestPrograms = {}): string {
+  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES, programs);
 }
 
 /** Path of Xen as the plain ELF file that QEMU's multiboot loader wants. */
