@@ -25,6 +25,9 @@
 /* Reads between two transactions. */
 #define READS_TOGETHER 8
 
+/* Of a transaction that others are in the way of. */
+#define TRIES_MAX 1000
+
 static int xenbus;
 static char reply[XENSTORE_PAYLOAD_MAX + 1];
 static uint32_t took_us[READS_MAX];
@@ -73,19 +76,23 @@ static void read_once(const char *key, const char *value) {
   if (type != XS_READ || strcmp(reply, value) != 0) wrong++;
 }
 
-static void transact(const char *shared) {
+/* Whether it ended, if not well; otherwise it is to be tried again. */
+static int transact_once(const char *shared) {
   static const char body[] = "data/transaction\0done";
-  if (ask(XS_TRANSACTION_START, 0, "", 1) != XS_TRANSACTION_START) {
-    failed++;
-    return;
-  }
+  if (ask(XS_TRANSACTION_START, 0, "", 1) != XS_TRANSACTION_START) return failed++, 1;
   uint32_t transaction = strtoul(reply, NULL, 10);
   ask(XS_READ, transaction, shared, strlen(shared) + 1);
   int written = ask(XS_WRITE, transaction, body, sizeof body - 1) == XS_WRITE;
   int ended = ask(XS_TRANSACTION_END, transaction, "T", 2) == XS_TRANSACTION_END;
-  if (written && ended) committed++;
-  else if (strcmp(reply, "EAGAIN") == 0) conflicted++;
-  else failed++;
+  if (written && ended) return committed++, 1;
+  if (strcmp(reply, "EAGAIN") != 0) return failed++, 1;
+  conflicted++;
+  return 0;
+}
+
+static void transact(const char *shared) {
+  for (unsigned tries = 0; !transact_once(shared); tries++)
+    if (tries == TRIES_MAX) return;
 }
 
 static int compare(const void *one, const void *other) {
