@@ -22,23 +22,33 @@ export function diskGuestInitramfs(): string {
 export interface GuestConfig {
   readonly name: string;
   readonly type: GuestType;
-  /** Path of the initramfs. */
-  readonly ramdisk: string;
+  /** Path of the kernel; Debian's when absent. */
+  readonly kernel?: string;
+  /** Path of the initramfs; a kernel of our own may need none. */
+  readonly ramdisk?: string;
+  /** The kernel's command line; that of a stock Linux guest when absent. */
+  readonly commandLine?: string;
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
   /** For xl, and for what it leaves running in dom0 until the guest ends. */
   readonly env?: Readonly<Record<string, string>>;
+  /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
+  readonly onReboot?: 'destroy' | 'restart';
 }
 
-function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
+function xlConfig(config: GuestConfig): string {
+  const { name, type, kernel = debianKernel().image, ramdisk, disks = [] } = config;
+  const { commandLine = 'console=hvc0 quiet panic=-1', memory_mib = 192 } = config;
+  const { onReboot = 'restart' } = config;
   return [
     `name = "${name}"`,
     `type = "${type}"`,
-    `kernel = "${debianKernel().image}"`,
-    `ramdisk = "${ramdisk}"`,
-    'extra = "console=hvc0 quiet panic=-1"',
+    `kernel = "${kernel}"`,
+    ...(ramdisk === undefined ? [] : [`ramdisk = "${ramdisk}"`]),
+    `extra = "${commandLine}"`,
     `memory = ${memory_mib}`,
+    `on_reboot = "${onReboot}"`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     '',
   ].join('\n');

@@ -42,7 +42,8 @@ export function difference(before: Traces, after: Traces): string[] {
 
 export class Host {
   readonly lab: Lab;
-  readonly #daemons: DomZeroProcess[] = [];
+  /** By the service's name, in the order in which they were started. */
+  readonly #daemons = new Map<string, DomZeroProcess>();
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -89,9 +90,16 @@ export class Host {
     }
   }
 
+  /** The process of one of our services. */
+  daemon(service: string): DomZeroProcess {
+    const daemon = this.#daemons.get(service);
+    if (daemon === undefined) throw new Error(`no ${service} was started here`);
+    return daemon;
+  }
+
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
+    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /**
@@ -99,28 +107,23 @@ export class Host {
    * the first one holds. Resolves when it serves.
    */
   async killXenstored(): Promise<void> {
-    const [killed] = this.#daemons;
-    if (killed === undefined) throw new Error('no daemon runs');
+    const killed = this.daemon('xenstored');
     killed.signal('SIGKILL');
     await killed.exit;
-    const next = await this.#start('xenstored');
-    this.#daemons[0] = next;
+    await this.#run('xenstored');
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
+    for (const daemon of [...this.#daemons.values()].reverse())
+      codes.unshift((await daemon.stop()).code);
     return codes;
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
-    this.#daemons.push(await this.#start(service, ...options));
-  }
-
-  async #start(service: string, ...options: string[]): Promise<DomZeroProcess> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
+    this.#daemons.set(service, daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
-    return daemon;
   }
 }

@@ -9,6 +9,7 @@ import { StoreCommands } from './store-command.ts';
 import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
 import type { Terminal } from './terminal.ts';
+import { addTopCommand } from './top-command.ts';
 import { addTraceCommand } from './trace-command.ts';
 import { addVchanCommand } from './vchan-command.ts';
 
@@ -63,6 +64,7 @@ export async function runProgram(
   addReadingCommands(commands);
   addWritingCommands(commands);
   addTraceCommand(commands);
+  addTopCommand(commands);
   addVchanCommand(program);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);

@@ -14,7 +14,7 @@ export interface TraceFilter {
   readonly path?: string;
 }
 
-const LINE = /^(IN|OUT) (.+) (\d{4}-\S+Z) (\S+|operation \d+) \((.*)\)$/;
+const LINE = /^(IN|OUT|OBJ|WRL) (.+) (\d{4}-\S+Z) (\S+|operation \d+) \((.*)\)$/;
 const DOMAIN = /^domain (\d+)$/;
 
 /** Tells which lines of a trace are wanted. A reply does not name a path: it goes with its request. */
@@ -32,6 +32,7 @@ export class TraceSelection {
     const domid = DOMAIN.exec(name)?.[1];
     if (this.filter.domid !== undefined && domid !== String(this.filter.domid)) return false;
     if (this.filter.path === undefined) return true;
+    if (direction !== 'IN' && direction !== 'OUT') return false;
     if (direction === 'OUT' && type !== 'WATCH_EVENT') return this.answering.has(name);
     const wanted = this.isBelow(text.split(' ', 1)[0] ?? '', domid ?? '0', this.filter.path);
     if (direction === 'IN' && wanted) this.answering.add(name);

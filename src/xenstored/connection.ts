@@ -5,6 +5,7 @@ import {
   XENSTORE_ERROR_RINGIDX,
   XS_ERROR,
   XS_TRANSACTION_START,
+  XS_WATCH_EVENT,
 } from '../abi/io/xs_wire.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { joinBytes } from '../base/bytes.ts';
@@ -32,6 +33,8 @@ const unsent = (packet: Packet): OutputState => ({ packet, sent: 0, charge: unde
 
 /** Requests that one client is answered in a row before the others have their turn. */
 const REQUESTS_PER_TURN = 32;
+/** How long such a turn may take; it ends with the request that makes it longer. */
+const TURN_MS = 0.5;
 
 /** A ring as its own two indexes tell of it. */
 export interface RingEnd {
@@ -72,7 +75,7 @@ export interface ConnectionParts {
   readonly log: Log;
   /** Answers one request through `reply`. */
   readonly answer: (connection: Connection, request: Packet, charge: Charge | undefined) => void;
-  /** How long the domain must wait because of what it has written lately. */
+  /** How long the domain must wait because of what it has asked for lately. */
   readonly wait_ms: (domain: Domain) => number;
   /** There are events to be flushed, once whatever they tell of is over. */
   readonly eventsQueued: (connection: Connection) => void;
@@ -111,6 +114,8 @@ export class Connection implements Watcher, Requester {
   /** Its next request would start a transaction, and may not yet. */
   private startsHeld = false;
   private turn: Timer | undefined;
+  /** The turn comes as soon as the others had theirs. */
+  private turnIsNext = false;
 
   /** @param state what the client's connection to an earlier xenstored was */
   constructor(name: string, carrier: Carrier, parts: ConnectionParts, state?: ConnectionState) {
@@ -120,6 +125,7 @@ export class Connection implements Watcher, Requester {
     this.identity = carrier.domain;
     // A socket acts in dom0's name: there relative paths stand, and dom0 pays.
     this.domain = carrier.domain ?? parts.store.domains.findOrCreate(0);
+    const { activity } = this.domain;
     this.packets = new PacketStream(carrier.stream);
     this.journal =
       carrier.domain &&
@@ -131,11 +137,20 @@ export class Connection implements Watcher, Requester {
       account: this.domain.account,
       clock: parts.clock,
       eventTimeout_ms: parts.options.watchEventTimeout_ms,
-      trace: ({ type, payload }) => parts.trace.packet('OUT', name, type, payload),
+      queued: (packet) => {
+        const { type, payload } = packet;
+        parts.trace.packet('OUT', name, type, payload);
+        if (type === XS_WATCH_EVENT) activity.countEvent(packet);
+        else activity.countReply(packet, type === XS_ERROR);
+      },
     });
+    parts.trace.note('obj', name, 'create', 'connection');
     if (state !== undefined) this.takeUp(state);
     this.journal?.opened(state);
-    this.packets.onReady(() => this.run());
+    // Whoever has a turn coming does not get another for ringing the bell.
+    this.packets.onReady(() => {
+      if (!this.turnIsNext) this.run();
+    });
   }
 
   /**
@@ -258,6 +273,7 @@ export class Connection implements Watcher, Requester {
     else this.parts.store.watches.addAgain(watch, number);
     this.journal?.watched(this.watchState(watch));
     if (this.identity !== undefined) account.watches++;
+    this.noteWatch('create', watch);
     account.addMemory(watch.path.length + watch.token.length);
   }
 
@@ -266,6 +282,7 @@ export class Connection implements Watcher, Requester {
     if (!this.watches.delete(`${watch.path}\0${watch.token}`)) return;
     this.parts.store.watches.remove(watch);
     this.journal?.unwatched(watch.path, watch.token);
+    this.noteWatch('destroy', watch);
     if (this.identity !== undefined) account.watches--;
     account.addMemory(-watch.path.length - watch.token.length);
   }
@@ -281,6 +298,7 @@ export class Connection implements Watcher, Requester {
     if (!this.transactions.delete(transaction.id)) return;
     this.parts.store.openTransactions--;
     this.journal?.transactionEnded(transaction.id);
+    this.noteTransaction('destroy', transaction);
     transaction.close();
   }
 
@@ -299,6 +317,7 @@ export class Connection implements Watcher, Requester {
     this.outgoing.clear();
     this.journal?.closed();
     this.packets.close();
+    this.parts.trace.note('obj', this.name, 'destroy', 'connection');
     this.parts.closed(this);
   }
 
@@ -320,6 +339,7 @@ export class Connection implements Watcher, Requester {
     this.transactions.set(id, transaction);
     this.parts.store.openTransactions++;
     this.journal?.transactionStarted(id);
+    this.noteTransaction('create', transaction);
     return transaction;
   }
 
@@ -335,9 +355,22 @@ export class Connection implements Watcher, Requester {
     return { consumed, produced, pending: outgoing.unsent, input: packets.partialInput() };
   }
 
+  private noteTransaction(what: 'create' | 'destroy', { id }: Transaction): void {
+    const { trace } = this.parts;
+    if (trace.notes('obj')) trace.note('obj', this.name, what, `transaction ${id}`);
+  }
+
+  private noteWatch(what: 'create' | 'destroy', { path, token }: Watch): void {
+    const { trace } = this.parts;
+    if (trace.notes('obj')) trace.note('obj', this.name, what, `watch ${path} ${token}`);
+  }
+
   private answerSome(): void {
+    const { clock } = this.parts;
+    const start_ms = clock.now_ms();
     for (let answered = 0; this.mayContinue(); answered++) {
-      if (answered === REQUESTS_PER_TURN) {
+      const isOver = answered > 0 && clock.now_ms() - start_ms >= TURN_MS;
+      if (isOver || answered === REQUESTS_PER_TURN) {
         this.runAfter(0);
         return;
       }
@@ -388,6 +421,10 @@ export class Connection implements Watcher, Requester {
     if (this.privileged) return this.outgoing.bytes <= this.parts.options.privilegedQueueMax / 2;
     if (this.domain.account.stalled) return false;
     const wait_ms = this.parts.wait_ms(this.domain);
+    const { trace } = this.parts;
+    if (wait_ms > 0 && this.turn === undefined && trace.notes('wrl')) {
+      trace.note('wrl', this.name, 'wait', `${Math.ceil(wait_ms)} ms`);
+    }
     if (wait_ms > 0) this.runAfter(wait_ms);
     return wait_ms === 0;
   }
@@ -395,8 +432,10 @@ export class Connection implements Watcher, Requester {
   private runAfter(delay_ms: number): void {
     if (this.turn !== undefined && delay_ms > 0) return;
     this.turn?.cancel();
+    this.turnIsNext = delay_ms === 0;
     this.turn = this.parts.clock.after(delay_ms, () => {
       this.turn = undefined;
+      this.turnIsNext = false;
       this.run();
     });
   }
@@ -425,5 +464,7 @@ export class Connection implements Watcher, Requester {
     this.outgoing.clear();
     this.journal?.ignored();
     this.carrier.refuse?.(error);
+    // Its event channel goes too, or it could keep us awake with that.
+    this.packets.close();
   }
 }

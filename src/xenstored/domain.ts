@@ -4,8 +4,10 @@ import { DOMID_FIRST_RESERVED, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, DomainInfo } from '../hypervisor/contract.ts';
 import { domainHome } from '../xenstore/path.ts';
+import { Activity } from './activity.ts';
 import { SERVER_FEATURES } from './features.ts';
 import type { XenstoredOptions } from './options.ts';
+import { Peaks } from './peaks.ts';
 import { type Identity, NO_INCARNATION } from './permissions.ts';
 import { Account, type Quotas } from './quota.ts';
 import type { DomainState, ServerState } from './state.ts';
@@ -14,6 +16,7 @@ export class Domain implements Identity {
   readonly domid: number;
   readonly incarnation: number;
   readonly account: Account;
+  readonly activity = new Activity();
   /** Where its relative paths stand. */
   readonly home: string;
   /** Has, or had until it broke a rule, a ring that we serve. */
@@ -71,6 +74,8 @@ export class Domains {
   private readonly parts: DomainsParts;
   private readonly byDomid = new Map<number, Domain>();
   private lastIncarnation: number;
+  /** Of the unprivileged domains that are gone. */
+  private readonly pastPeaks = new Peaks();
 
   /** @param known those of an earlier xenstored, none of them introduced yet */
   constructor(parts: DomainsParts, known: KnownDomains = NO_DOMAINS) {
@@ -123,6 +128,7 @@ export class Domains {
   /** Forgets the domain: whoever has its domid later is another. */
   forget(domain: Domain): void {
     this.byDomid.delete(domain.domid);
+    if (!domain.privileged) this.pastPeaks.include(domain.account.peaks);
     for (const other of this.byDomid.values()) {
       if (other.target === domain) other.target = undefined;
     }
@@ -132,6 +138,20 @@ export class Domains {
   info(domid: number): DomainInfo | undefined {
     if (domid >= DOMID_FIRST_RESERVED) return undefined;
     return this.parts.domainControl?.info(domId(domid));
+  }
+
+  /** The most that any unprivileged domain has used of each thing. */
+  peaks(): Peaks {
+    const peaks = new Peaks();
+    peaks.include(this.pastPeaks);
+    for (const domain of this) if (!domain.privileged) peaks.include(domain.account.peaks);
+    return peaks;
+  }
+
+  /** Begins to look for peaks anew, from what is used now. */
+  resetPeaks(): void {
+    this.pastPeaks.reset();
+    for (const { account } of this) account.resetPeaks();
   }
 
   private exists(domid: number): boolean {

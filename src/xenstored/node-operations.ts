@@ -98,6 +98,7 @@ function setPermissions(request: Request): Uint8Array {
   if (entries.length > account.limit('permissions')) {
     throw account.denied('ENOSPC', 'permissions', 'so many permission entries');
   }
+  account.peaks.note('permissions', entries.length);
   const parsed = entries.map(parseEntry);
   const permissions: Permissions = parsed.map(({ access, domid }) => ({
     access,

@@ -24,11 +24,16 @@ export class Nodes {
   /** The absolute form of a node's path. Throws EINVAL. */
   resolve(path: string): string {
     const absolute = absolutePath(path, this.requester.domain.home);
-    const pathLength = this.requester.domain.account.quota('pathLength');
-    // Longer than the quota only by the prefix that the path of a domain's own nodes must have.
-    const extra = pathLength === 0 ? 0 : absolute.length - pathLength;
-    if (extra > 0 && extra > (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0)) {
-      throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
+    const { account } = this.requester.domain;
+    const pathLength = account.quota('pathLength');
+    const isPeak = absolute.length > account.peaks.get('pathLength');
+    if (isPeak || (pathLength !== 0 && absolute.length > pathLength)) {
+      // The prefix that the path of a domain's own nodes must have does not count.
+      const length = absolute.length - (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0);
+      if (pathLength !== 0 && length > pathLength) {
+        throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
+      }
+      account.peaks.note('pathLength', length);
     }
     return absolute;
   }
@@ -160,7 +165,11 @@ export class Nodes {
 
   private checkSize(path: string, node: Node): void {
     const { account } = this.requester.domain;
-    if (nodeSize(node) < account.limit('nodeSize')) return;
+    const size = nodeSize(node);
+    if (size < account.limit('nodeSize')) {
+      account.peaks.note('nodeSize', size);
+      return;
+    }
     this.view.spoil();
     throw account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
   }

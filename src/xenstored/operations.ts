@@ -20,6 +20,7 @@ import {
 } from '../abi/io/xs_wire.ts';
 import { XenError } from '../base/errors.ts';
 import { operationName, type Packet } from '../xenstore/packet.ts';
+import { UNKNOWN_REQUEST } from './activity.ts';
 import type { Charge } from './charge.ts';
 import type { Connection } from './connection.ts';
 import * as own from './connection-operations.ts';
@@ -97,6 +98,8 @@ export function answer(
   charge: Charge | undefined,
 ): void {
   services.trace.packet('IN', connection.name, packet.type, packet.payload);
+  const known = OPERATIONS.has(packet.type);
+  connection.domain.activity.countRequest(known ? packet.type : UNKNOWN_REQUEST, packet);
   let request: Request | undefined;
   let reply: Reply;
   try {

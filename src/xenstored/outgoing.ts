@@ -28,7 +28,7 @@ export interface OutgoingParts {
   /** How long an event waits to be taken; 0 for ever. */
   readonly eventTimeout_ms: number;
   /** Told of every reply and event when it is queued. */
-  readonly trace: (packet: Packet) => void;
+  readonly queued: (packet: Packet) => void;
   /** Of a domain's ring. */
   readonly journal: RingJournal | undefined;
   /** Makes what was recorded true, before anything else is sent. */
@@ -160,7 +160,7 @@ export class Outgoing {
   }
 
   private push(item: Item): void {
-    this.parts.trace(item.packet);
+    this.parts.queued(item.packet);
     this.parts.journal?.queued(item.packet, item.charge?.state);
     item.charge?.hold();
     this.items.push(item);

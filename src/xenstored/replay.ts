@@ -1,5 +1,5 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
-import { XenError } from '../base/errors.ts';
+import { errorCode, XenError } from '../base/errors.ts';
 import type { Packet } from '../xenstore/packet.ts';
 import type { Connection } from './connection.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
@@ -16,13 +16,27 @@ import { Transaction } from './transaction.ts';
  * Throws EAGAIN where a reply would differ, and as `Transaction.commit` does.
  */
 export function commitTransaction(request: Request, transaction: Transaction): void {
-  if (transaction.doomed) throw changedMeanwhile('xenstored was started again');
+  const { activity } = request.connection.domain;
+  if (transaction.doomed) {
+    activity.conflicted++;
+    throw changedMeanwhile('xenstored was started again');
+  }
   transaction.checkFit();
-  if (transaction.onlyRead) return;
-  if (!transaction.hasConflict()) {
-    transaction.commit(request.charge);
+  if (transaction.onlyRead || !transaction.hasConflict()) {
+    if (!transaction.onlyRead) transaction.commit(request.charge);
+    activity.committed++;
     return;
   }
+  try {
+    replay(request, transaction);
+    activity.replayed++;
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') activity.conflicted++;
+    throw error;
+  }
+}
+
+function replay(request: Request, transaction: Transaction): void {
   const { requests } = transaction;
   transaction.forgetNodes();
   if (requests === undefined) throw changedMeanwhile('it is too long to be run again');

@@ -17,6 +17,7 @@ import { repeatRequests } from './replay.ts';
 import type { Services } from './request.ts';
 import type { ChargeState, ConnectionState, ServerState } from './state.ts';
 import { Store } from './store.ts';
+import { TimeLimit } from './time-limit.ts';
 import { Trace, type TraceFile } from './trace.ts';
 import { WriteLimit } from './write-limit.ts';
 
@@ -87,6 +88,7 @@ class Server implements Xenstored, JournalSource {
   private readonly store: Store;
   private readonly services: Services;
   private readonly writeLimit: WriteLimit;
+  private readonly timeLimit: TimeLimit;
   private readonly connections = new Set<Connection>();
   /** Clients that have events queued which were not given to them yet. */
   private readonly unflushed = new Set<Connection>();
@@ -107,6 +109,7 @@ class Server implements Xenstored, JournalSource {
     const store = new Store(domains, quotas, log, state);
     this.store = store;
     this.writeLimit = new WriteLimit(clock, domains);
+    this.timeLimit = new TimeLimit(clock);
     const introductions = new Introductions({
       hypervisor,
       domainControl,
@@ -259,10 +262,12 @@ class Server implements Xenstored, JournalSource {
       commit: () => this.store.journal?.commit(),
       answer: (connection, request, charge) => {
         const { disturbances } = this.store;
-        answer(connection, this.services, request, charge);
-        if (this.store.disturbances !== disturbances) this.writeLimit.debit(connection.domain);
+        const { domain } = connection;
+        this.timeLimit.charge(domain, () => answer(connection, this.services, request, charge));
+        if (this.store.disturbances !== disturbances) this.writeLimit.debit(domain);
       },
-      wait_ms: (domain) => this.writeLimit.wait_ms(domain),
+      wait_ms: (domain) =>
+        Math.max(this.writeLimit.wait_ms(domain), this.timeLimit.wait_ms(domain)),
       eventsQueued: (connection) => this.unflushed.add(connection),
       held: (connection) => this.held.add(connection),
       turnEnded: () => this.turnEnded(),

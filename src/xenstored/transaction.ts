@@ -283,6 +283,7 @@ export class Transaction implements View, SnapshotHolder {
     this.addMemory(bytes);
     const access: Access = { node, found: node, changed: false, event: undefined };
     this.accesses.set(path, access);
+    account.peaks.note('transactionNodes', this.accesses.size);
     this.store.touched.add(path);
     return access;
   }

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { compiled } from '../../scripts/lab/compile.ts';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { Guest, type GuestType, makeDisk } from '../../scripts/lab/guest.ts';
 import { diskLine, type Host } from '../../scripts/lab/host.ts';
-import { guestInitramfs, guestProgram } from '../../scripts/lab/initramfs.ts';
+import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { sharedHost } from './shared-lab.ts';
 
@@ -25,7 +26,10 @@ async function workingGuest({ lab }: Host, name: string, type: GuestType): Promi
   const image = `/tmp/${name}.img`;
   await makeDisk(lab, image);
   const script = readFileSync(join(PROGRAMS, 'traffic.sh'), 'utf8');
-  const ramdisk = guestInitramfs(script, [guestProgram(join(PROGRAMS, 'xenstore-traffic.c'))]);
+  const source = join(PROGRAMS, 'xenstore-traffic.c');
+  const ramdisk = guestInitramfs(script, {
+    'xenstore-traffic': compiled('xenstore-traffic', [source], ['-static']),
+  });
   const disks = [diskLine(image)];
   const guest = await Guest.create(lab, { name, type, ramdisk, disks, env: OVER_RING });
   await guest.shows(/TRAFFIC \d+/);
