@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bytePipe } from '../../../src/base/byte-pipe.ts';
+import { crc32 } from '../../../src/base/crc32.ts';
 import { logTo, silentLog } from '../../../src/base/log.ts';
 import { SimWorld } from '../../../src/hypervisor/sim/world.ts';
 import { JOURNAL_HEADER_SIZE, JOURNAL_VERSION } from '../../../src/xenstored/journal/frames.ts';
@@ -85,8 +86,14 @@ describe('a journal', () => {
     expect(() => recovered(bytes.subarray(0, 50))).toThrow(/a journal begins with/);
     expect(() => recovered(new Uint8Array(1000))).toThrow(/a journal begins with/);
     const damaged = bytes.slice();
-    damaged[32] = JOURNAL_VERSION + 1;
+    const header = new DataView(damaged.buffer);
+    const [version, checksum] = [32, 36] as const;
+    header.setUint32(version, JOURNAL_VERSION + 1, true);
     expect(() => recovered(damaged)).toThrow(/the checksum of its header is wrong/);
+    header.setUint32(checksum, crc32(damaged, 0, checksum), true);
+    expect(() => recovered(damaged)).toThrow(
+      `this xenstored reads version ${JOURNAL_VERSION}, not ${JOURNAL_VERSION + 1}`,
+    );
   });
 
   test('of another boot of the host has no rings', async () => {
