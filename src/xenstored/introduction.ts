@@ -131,6 +131,7 @@ export class Introductions {
     domain.shutdown = false;
     this.serve(domain, pages, channel, { state: this.kernelState });
     this.kernelState = undefined;
+    this.parts.turnEnded();
     channel.notify();
   }
 
