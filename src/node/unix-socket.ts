@@ -20,6 +20,8 @@ export interface NativeUnixSocket {
   readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;
   /** The descriptor of a socket that listens there. The caller closes it and removes the path. */
   listenUnix(path: string, backlog: number): number;
+  /** Makes a socket that another program has left open like one of ours; with a backlog it must be one that listens. */
+  adoptUnix(fd: number, backlog: number): void;
   /** The descriptor of the next client. The caller closes it. */
   acceptUnix(fd: number): number;
   /** How many bytes came, 0 once there will be none. */
@@ -39,9 +41,22 @@ const ACCEPT_PAUSE_MS = 100;
 
 const NOTHING_NOW = -constants.errno.EAGAIN;
 
-class UnixSocketStream implements ByteStream {
+/** One client's socket, which another program can go on with. */
+export interface UnixSocket extends ByteStream {
+  readonly fd: number;
+  /** A copy of the bytes that were taken from the kernel and not read. */
+  unread(): Uint8Array;
+}
+
+/** The socket of a client whom another program has served. Throws an error with a `code` where it is none. */
+export function adoptUnixSocket(native: NativeUnixSocket, fd: number): UnixSocket {
+  native.adoptUnix(fd, 0);
+  return new UnixSocketStream(native, fd);
+}
+
+class UnixSocketStream implements UnixSocket {
+  readonly fd: number;
   private readonly native: NativeUnixSocket;
-  private readonly fd: number;
   private readonly poller: Poller;
   private handler: () => void = () => {};
   private readonly input = new Uint8Array(INPUT_SIZE);
@@ -103,6 +118,10 @@ class UnixSocketStream implements ByteStream {
     closeSync(this.fd);
   }
 
+  unread(): Uint8Array {
+    return this.input.slice(this.inputStart, this.inputEnd);
+  }
+
   private polled(events: number): void {
     const { READABLE, WRITABLE } = this.native;
     if (events < 0) {
@@ -149,20 +168,42 @@ class UnixSocketStream implements ByteStream {
 
 /** A socket that clients connect to. */
 export class UnixSocketListener {
+  readonly fd: number;
   private readonly native: NativeUnixSocket;
-  private readonly fd: number;
   private readonly poller: Poller;
-  private readonly onConnection: (stream: ByteStream) => void;
+  private readonly onConnection: (socket: UnixSocket) => void;
   private pause: NodeJS.Timeout | undefined;
   private closed = false;
 
-  /** Binds to `path`, which nobody may have. Throws an error with a `code`. */
-  constructor(native: NativeUnixSocket, path: string, onConnection: (stream: ByteStream) => void) {
+  private constructor(
+    native: NativeUnixSocket,
+    fd: number,
+    onConnection: (socket: UnixSocket) => void,
+  ) {
     this.native = native;
     this.onConnection = onConnection;
-    this.fd = native.listenUnix(path, BACKLOG);
+    this.fd = fd;
     this.poller = new native.Poller(this.fd, () => this.accept());
     this.poller.start(native.READABLE);
+  }
+
+  /** Binds to `path`, which nobody may have. Throws an error with a `code`. */
+  static listen(
+    native: NativeUnixSocket,
+    path: string,
+    onConnection: (socket: UnixSocket) => void,
+  ): UnixSocketListener {
+    return new UnixSocketListener(native, native.listenUnix(path, BACKLOG), onConnection);
+  }
+
+  /** Goes on with a socket that another program has listened at. Throws an error with a `code`. */
+  static adopt(
+    native: NativeUnixSocket,
+    fd: number,
+    onConnection: (socket: UnixSocket) => void,
+  ): UnixSocketListener {
+    native.adoptUnix(fd, BACKLOG);
+    return new UnixSocketListener(native, fd, onConnection);
   }
 
   /** Takes no more connections; those there are go on. Idempotent. */

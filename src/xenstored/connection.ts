@@ -313,6 +313,8 @@ export class Connection implements Watcher, Requester {
     this.lastTransactionId = state.lastTransactionId;
     for (const open of state.transactions) this.addTransaction(open.id).takeUp(open);
     this.outgoing.takeUp(state.output, this.parts.chargeOf);
+    // Nobody else wakes us for what is here already.
+    this.runAfter(0);
   }
 
   private addTransaction(id: number): Transaction {

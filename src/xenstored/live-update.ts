@@ -137,7 +137,7 @@ export class LiveUpdate {
     } catch (error) {
       reason = errorMessage(error);
     }
-    log.error(`live update to ${file} failed: ${reason}`, { file });
+    log.error(`live update failed: ${reason}`, { file });
     this.waits = false;
     if (this.session === session) this.session = undefined;
     reply(connection, answerTo(request, encodeStrings(latin1Only(reason))));

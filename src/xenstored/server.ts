@@ -127,7 +127,7 @@ class Server implements Xenstored, JournalSource {
           .map(({ name }) => name),
       capture: (connection, reply) => this.captureWith(connection, reply),
       ports: () => introductions.ports,
-      leaveRings: () => introductions.leave(),
+      leaveRings: () => this.leaveRings(),
       reply: (connection, packet) => this.replyLater(connection, packet),
     });
     this.services = { store, introductions, clock, log, trace, liveUpdate };
@@ -282,6 +282,15 @@ class Server implements Xenstored, JournalSource {
       repeatRequests(connection, this.services, transaction, again);
     }
     return connection;
+  }
+
+  private leaveRings(): () => void {
+    const takeRingsBack = this.services.introductions.leave();
+    return () => {
+      takeRingsBack();
+      this.store.journal?.begin();
+      this.turnEnded();
+    };
   }
 
   private replyLater(connection: Connection, packet: Packet): void {

@@ -128,11 +128,26 @@ export class CDaemon {
     return daemon;
   }
 
+  /** Where clients connect, also of whoever takes over from it. */
+  get socketPath(): string {
+    return join(this.directory, 'socket');
+  }
+
+  /** What clients, and those who ask it for something, are to be started with. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, XENSTORED_RUNDIR: this.directory };
+  }
+
+  /** Which program it is by now. */
+  get program(): string {
+    return readlinkSync(`/proc/${this.daemon.pid}/exe`);
+  }
+
   /** A client of the tools. Tried again while the daemon starts, or has another to accept. */
   async connectSocket(): Promise<ByteStream> {
     for (let tries = 0; ; tries++) {
       try {
-        const socket = createConnection(join(this.directory, 'socket'));
+        const socket = createConnection(this.socketPath);
         await once(socket, 'connect');
         return socketStream(socket);
       } catch (error) {
