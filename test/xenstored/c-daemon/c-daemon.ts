@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readlinkSync,
   readSync,
   rmSync,
   writeFileSync,
@@ -101,7 +102,7 @@ class FileRing implements ByteStream {
 export type DomainState = 'running' | 'shutdown' | 'dying' | 'gone';
 
 export class CDaemon {
-  private readonly directory: string;
+  readonly directory: string;
   private readonly daemon: ChildProcess;
   private readonly events: number;
   private readonly states = Buffer.alloc(DOMAINS_MAX, '-');
@@ -136,6 +137,11 @@ export class CDaemon {
   /** What clients, and those who ask it for something, are to be started with. */
   get environment(): NodeJS.ProcessEnv {
     return { ...process.env, XENSTORED_RUNDIR: this.directory };
+  }
+
+  /** What it has written, whichever program it was. */
+  get log(): string {
+    return this.output;
   }
 
   /** Which program it is by now. */
