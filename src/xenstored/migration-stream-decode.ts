@@ -27,7 +27,12 @@ import {
 import { SERVER_FEATURES } from './features.ts';
 import * as records from './migration-stream-records.ts';
 import { refuseStream, type StreamRecord } from './migration-stream-records.ts';
-import { EVERY_INCARNATION, NO_INCARNATION, type PermissionEntry } from './permissions.ts';
+import {
+  EVERY_INCARNATION,
+  NO_INCARNATION,
+  type PermissionEntry,
+  PermissionLists,
+} from './permissions.ts';
 import type { Quotas } from './quota.ts';
 import { QUOTAS_BY_NAME } from './quota-names.ts';
 import type {
@@ -148,6 +153,7 @@ class Decoder {
   private readonly connections = new Map<number, OpenConnection>();
   private readonly nodes = new Map<string, NodeState>();
   private readonly specialPermissions = new Map<string, readonly PermissionEntry[]>();
+  private readonly lists = new PermissionLists();
   private readonly watches = new Set<string>();
   private global: records.GlobalRecord | undefined;
 
@@ -318,7 +324,9 @@ class Decoder {
       refuseStream('NODE_DATA: a node has an owner', record.at, 'it has no permissions');
     }
     const path = this.checked(record, () => absoluteOrSpecialPath(read.path, undefined));
-    const permissions = read.permissions.map((entry, index) => this.permission(entry, index));
+    const permissions = this.lists.shared(
+      read.permissions.map((entry, index) => this.permission(entry, index)),
+    );
     if (isSpecialPath(path)) {
       if (!this.specialPermissions.has(path)) {
         refuseStream('NODE_DATA: there is something of that name', record.at, `${path} is none`);

@@ -1,5 +1,6 @@
 /** How this process goes on with what another program has been: a live update seen from behind. */
 import { closeSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { errorMessage, XenError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import { nodeClock } from '../../src/node/clock.ts';
@@ -44,7 +45,8 @@ function closeEventDevice(fd: number, log: Log): void {
 function readDump(): Uint8Array {
   const path = xenstoreStatePath();
   try {
-    return readFileSync(path);
+    // A plain array: Node's own kind shares its memory where a copy is asked for.
+    return new Uint8Array(readFileSync(path));
   } catch (error) {
     const detail = `no xenstored has left its state at ${path}: ${errorMessage(error)}`;
     throw new XenError('ENOENT', 'take over from another xenstored', detail, error);
@@ -83,13 +85,23 @@ export function takeOver(
   return { state, listener };
 }
 
+/** In the place of a client's socket. */
+const SILENT: ByteStream = {
+  ended: false,
+  read: () => 0,
+  write: () => 0,
+  onReady() {},
+  close() {},
+};
+
 /**
  * Finds out whether this program would take up the state that is there, without any of the rings
  * and sockets. Throws the reason why not.
  */
 export function rehearseTakeOver(options: XenstoredOptions, log: Log): void {
   const { state } = readState(options, () => undefined);
-  const xenstored = startXenstored({ clock: nodeClock, log, options, state });
+  const adoptSocket = () => ({ stream: SILENT });
+  const xenstored = startXenstored({ clock: nodeClock, log, options, state, adoptSocket });
   const findings = xenstored.check();
   xenstored.close();
   if (findings === 0) return;
