@@ -54,6 +54,8 @@ export interface Carrier {
   readonly handover?: Handover | undefined;
   /** Of a domain's ring. */
   readonly ring?: RingEnd;
+  /** Puts another connection into the place of this one if the domain asks for that; returns whether it did. */
+  readonly reconnect?: () => boolean;
   /** Tells the client, `XENSTORE_ERROR_…`, that it is not listened to any more. */
   readonly refuse?: (error: number) => void;
 }
@@ -185,7 +187,7 @@ export class Connection implements Watcher, Requester {
 
   /** Answers what has arrived, as far as the client may have it answered now. */
   run(): void {
-    if (this.deaf) return;
+    if (this.isClosed || this.carrier.reconnect?.() || this.ignored) return;
     this.flush();
     try {
       this.answerSome();

@@ -1,6 +1,6 @@
 /** How domains come and go: introduced by the tools, released by them, or found dead. */
 import { GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts';
-import { XENSTORE_ERROR_NONE } from '../abi/io/xs_wire.ts';
+import { XENSTORE_ERROR_NONE, XENSTORE_SERVER_FEATURE_RECONNECTION } from '../abi/io/xs_wire.ts';
 import { VIRQ_DOM_EXC } from '../abi/xen.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, domId, EVENT_PORT_MAX, eventPort, grantRef } from '../base/ids.ts';
@@ -137,6 +137,7 @@ export class Introductions {
     domain.shutdown = false;
     this.serve(domain, pages, channel, { state: this.kernelState });
     this.kernelState = undefined;
+    this.parts.turnEnded();
     channel.notify();
   }
 
@@ -260,12 +261,17 @@ export class Introductions {
     domain: Domain,
     introduced: Introduced,
     channel: EventChannel,
-    { reset, state }: RingStart,
+    start: RingStart,
   ): void {
     const { ring } = introduced;
-    if (reset) ring.reset();
+    // Also where an earlier xenstored was asked to and ended.
+    const waits = ring.wantsReconnect;
+    const state = waits ? undefined : start.state;
+    if (start.reset || waits) ring.reset();
     if (state === undefined) ring.tellError(XENSTORE_ERROR_NONE);
-    ring.offer(domain.features);
+    // Our own kernel's channel is the composition's: we could not open it once more.
+    const isOwn = domain.remotePort === undefined;
+    ring.offer(domain.features & ~(isOwn ? XENSTORE_SERVER_FEATURE_RECONNECTION : 0));
     const stream = ring.connect(channel);
     introduced.port = channel.port;
     introduced.connection = this.parts.connect(
@@ -275,11 +281,35 @@ export class Introductions {
         domain,
         failure: () => stream.error,
         ring,
+        reconnect: () => this.reconnect(domain, introduced),
         refuse: (error) => ring.tellError(error),
       },
       state && whereItStands(state, ring),
     );
-    if (ring.endReconnect()) channel.notify();
+    if (!waits) return;
+    this.parts.store.journal?.commit();
+    ring.endReconnect();
+    channel.notify();
+  }
+
+  /** Begins the ring anew if the domain asks for that; returns whether it did. */
+  private reconnect(domain: Domain, introduced: Introduced): boolean {
+    const { hypervisor, log, turnEnded } = this.parts;
+    const { remotePort } = domain;
+    if (hypervisor === undefined || remotePort === undefined) return false;
+    if (!introduced.ring.wantsReconnect) return false;
+    log.info(`domain ${domain.domid} begins its ring anew`, { domid: domain.domid });
+    try {
+      this.introduceAgain(hypervisor, domain, introduced, remotePort);
+    } catch (error) {
+      // It has closed its port: then it waits until it is introduced again.
+      if (!(error instanceof XenError)) throw error;
+      log.warn(`the ring of domain ${domain.domid} cannot be had again: ${error.message}`, {
+        domid: domain.domid,
+      });
+    }
+    turnEnded();
+    return true;
   }
 
   /** Ends all that the domain has here, so that a later one with its domid inherits nothing. */

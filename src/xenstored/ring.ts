@@ -91,11 +91,14 @@ export class DomainRing {
     page.rsp_prod = 0;
   }
 
-  /** Tells a domain that waits for it that the ring works again; true when it did wait. */
-  endReconnect(): boolean {
-    if (this.page.connection !== XENSTORE_RECONNECT) return false;
+  /** The domain has given up what is in the ring and waits until it begins anew. */
+  get wantsReconnect(): boolean {
+    return this.page.connection === XENSTORE_RECONNECT;
+  }
+
+  /** Tells the domain that the ring has begun anew. */
+  endReconnect(): void {
     this.page.connection = XENSTORE_CONNECTED;
-    return true;
   }
 
   /** Tells the domain, `XENSTORE_ERROR_…`, why it is not listened to. */

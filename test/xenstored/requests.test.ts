@@ -496,7 +496,7 @@ describe('watches', () => {
 });
 
 describe('features', () => {
-  const ALL = '14|';
+  const ALL = '15|';
 
   test('are told to whoever asks, and of a domain to the privileged', () =>
     play([
@@ -515,7 +515,7 @@ describe('features', () => {
     const offered = (domid: number) =>
       XenstoreDomainInterface.view((sim.guests.get(domid) as SimGuest).xenstore.page.page(0))
         .server_features;
-    expect(offered(1)).toBe(14);
+    expect(offered(1)).toBe(15);
     sim.build(3);
     await play([
       ['tools', XS_SET_FEATURE, '1|2|', '!EBUSY'],

@@ -5,14 +5,14 @@ disk_traffic() {
   mount -t ext4 /dev/xvda /mnt || echo "DISK-ERROR cannot mount"
   round=0
   while [ ! -e /tmp/stop ]; do
-    dd if=/dev/urandom of=/tmp/block bs=64k count=32 2>/dev/null
+    dd if=/dev/urandom of=/tmp/block bs=64k count=16 2>/dev/null
     written=$(sha256sum </tmp/block)
     dd if=/tmp/block of=/mnt/block bs=64k conv=fsync 2>/dev/null || echo "DISK-ERROR cannot write"
     echo 3 >/proc/sys/vm/drop_caches
     found=$(sha256sum </mnt/block)
     [ "$written" = "$found" ] || echo "DISK-ERROR wrote $written, found $found"
     round=$((round + 1))
-    [ $((round % 10)) -ne 0 ] || echo "DISK $round"
+    echo "DISK $round"
   done
   umount /mnt && echo "DISK-DONE $round rounds"
 }

@@ -4,112 +4,26 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   XS_CONTROL,
   XS_DIRECTORY,
-  XS_GET_PERMS,
-  XS_MKDIR,
   XS_READ,
-  XS_RESET_WATCHES,
-  XS_RM,
   XS_SET_PERMS,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
-  XS_UNWATCH,
   XS_WATCH,
   XS_WRITE,
 } from '../../../src/abi/io/xs_wire.ts';
-import { describePacket, type RawClient } from '../raw-client.ts';
+import type { RawClient } from '../raw-client.ts';
 import { SimXenstored } from '../sim-xenstored.ts';
-import type { KillPoint } from './memory-journal.ts';
-
-const step = fc.record({
-  client: fc.nat(2),
-  type: fc.constantFrom(
-    ...[XS_READ, XS_DIRECTORY, XS_GET_PERMS, XS_WRITE, XS_WRITE, XS_MKDIR, XS_RM],
-    ...[XS_SET_PERMS, XS_WATCH, XS_WATCH, XS_UNWATCH, XS_RESET_WATCHES],
-  ),
-  path: fc.constantFrom('', '/a', '/a/b', '/a/b/c', '/d'),
-  value: fc.constantFrom('1', '22', '', 'x'.repeat(1500)),
-  /** The client stops reading, or begins to read again. */
-  turnsDeaf: fc.integer({ min: 0, max: 9 }),
-  /** Nobody waits for what comes of it before the client's next step. */
-  hurries: fc.boolean(),
-});
-
-type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
-
-interface Kill {
-  /** Before this step, or within it. */
-  readonly step: number;
-  readonly point: KillPoint | 'between';
-  /** Within: so many times is the journal added to before. */
-  readonly appends: number;
-}
-
-const kill: fc.Arbitrary<Kill> = fc.record({
-  step: fc.nat(50),
-  point: fc.constantFrom('before', 'within', 'after', 'between'),
-  appends: fc.nat(3),
-});
-
-function payloadOf({ type, path, value }: Step): string {
-  const whole = `/local/domain/1${path}`;
-  if (type === XS_WRITE) return `${whole}|${value}`;
-  if (type === XS_SET_PERMS) return `${whole}|n1|r2|`;
-  if (type === XS_WATCH || type === XS_UNWATCH) return `${whole}|${value.slice(0, 2)}|`;
-  return type === XS_RESET_WATCHES ? '|' : `${whole}|`;
-}
-
-/** Does the steps and returns what each client was told, and what is there at the end. */
-async function told(steps: readonly Step[], seed: number, kills: readonly Kill[]) {
-  // Events that wait for a deaf client would wait longer: a restart lets them wait anew.
-  const sim = new SimXenstored({ watchEventTimeout_ms: 0 }, seed);
-  const clients = [await sim.guestWithHome(1), await sim.guestWithHome(2), sim.kernel];
-  for (const client of clients) client.take();
-  for (const [index, each] of steps.entries()) {
-    if (each.client !== steps[index - 1]?.client) await sim.settle();
-    for (const { step: at, point, appends } of kills) {
-      if (at !== index) continue;
-      if (point === 'between') {
-        sim.kill();
-        await sim.settle();
-      } else sim.journal.killAfter = { appends, point };
-    }
-    const client = clients[each.client] as RawClient;
-    if (each.turnsDeaf === 0) client.deaf = !client.deaf;
-    if (each.turnsDeaf === 0 && !client.deaf) client.pump();
-    client.send(each.type, payloadOf(each));
-    if (!each.hurries) await sim.settle();
-  }
-  for (const client of clients) {
-    client.deaf = false;
-    client.pump();
-    await sim.settle();
-  }
-  sim.journal.killAfter = undefined;
-  const packets = clients.map(({ received }) => received.map(describePacket));
-  const usage = await sim.reply(sim.socket(), XS_CONTROL, 'quota|1|');
-  const { connections, nodes, ...rest } = sim.xenstored.capture();
-  const status = sim.xenstored.status();
-  sim.kill();
-  const recovered = sim.xenstored.capture();
-  expect([...recovered.nodes], 'what the journal holds').toEqual([...nodes]);
-  expect(sim.xenstored.status().watches, 'what the journal holds').toBe(status.watches);
-  expect(sim.xenstored.check()).toBe(0);
-  expect(await sim.finish()).toEqual([]);
-  return { packets, usage, rest, nodes: [...nodes], watches: status.watches };
-}
+import { run, scenario } from './ring-run.ts';
 
 test('a kill at any moment changes nothing of what any domain is told', async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(step, { maxLength: 50, size: 'max' }),
-      fc.nat(),
-      fc.array(kill, { minLength: 1, maxLength: 6 }),
-      async (steps, seed, kills) => {
-        const undisturbed = await told(steps, seed, []);
-        expect(await told(steps, seed, kills)).toEqual(undisturbed);
-      },
-    ),
+    fc.asyncProperty(scenario, async (one) => {
+      const undisturbed = await run({ ...one, kills: [] });
+      const disturbed = await run(one);
+      expect(disturbed).toEqual(undisturbed);
+      expect(disturbed.problems).toEqual([]);
+    }),
     { numRuns: 100 },
   );
 });
