@@ -99,9 +99,12 @@ void execute(const Napi::CallbackInfo &info) {
   auto arguments = stringsArgument(info, 1, "arguments");
   auto environment = stringsArgument(info, 2, "environment");
   const auto kept = descriptorsArgument(info, 3);
+  // Node lets no child inherit these.
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) fcntl(fd, F_SETFD, 0);
   for (const auto &descriptor : kept) descriptor.keep();
   execve(path.c_str(), pointersTo(arguments).data(), pointersTo(environment).data());
   const int error = errno;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
   for (const auto &descriptor : kept) descriptor.restore();
   throwSystemError(env, error, "execve", path.c_str());
 }

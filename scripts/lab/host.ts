@@ -9,6 +9,9 @@ const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
+const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
+
+const LIVE_UPDATE_LIMIT_MS = 120_000;
 const START_LIMIT_MS = 60_000;
 const CLEANING_LIMIT_MS = 60_000;
 
@@ -40,6 +43,16 @@ export function difference(before: Traces, after: Traces): string[] {
   ];
 }
 
+/** Starts C's xenstored and resolves when it serves. */
+async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
+  const daemon = lab.start([C_XENSTORED, '-N']);
+  const look = async () => {
+    return (await lab.attempt('test -S /run/xenstored/socket')).code === 0 || undefined;
+  };
+  await lab.waitFor("socket of C's xenstored", look, START_LIMIT_MS);
+  return daemon;
+}
+
 export class Host {
   readonly lab: Lab;
   /** By the service's name, in the order in which they were started. */
@@ -49,10 +62,15 @@ export class Host {
     this.lab = lab;
   }
 
-  /** Starts xenstored, xenconsoled and blkback in dom0, and resolves when all of them serve. */
-  static async start(lab: Lab): Promise<Host> {
+  /**
+   * Starts xenstored, xenconsoled and blkback in dom0, and resolves when all of them serve.
+   *
+   * @param xenstored C's is that of Debian's Xen; the other daemons are ours in any case
+   */
+  static async start(lab: Lab, xenstored: 'ours' | 'c' = 'ours'): Promise<Host> {
     const host = new Host(lab);
-    await host.#run('xenstored');
+    if (xenstored === 'ours') await host.#run('xenstored');
+    else host.#daemons.set('xenstored', await startCXenstored(lab));
     await lab.run('xen-init-dom0');
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
@@ -111,6 +129,17 @@ export class Host {
     killed.signal('SIGKILL');
     await killed.exit;
     await this.#run('xenstored');
+  }
+
+  /**
+   * Lets xenstored become another program, as an operator does. Resolves when that serves; rejects
+   * with what the operator is told.
+   */
+  async liveUpdate(to: 'ours' | 'c'): Promise<void> {
+    const [file, options] = to === 'ours' ? [PARAVANE, 'run xenstored'] : [C_XENSTORED, '-N'];
+    await this.lab.run(['xenstore-control', 'live-update', '-c', options, file], {
+      timeout_ms: LIVE_UPDATE_LIMIT_MS,
+    });
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */

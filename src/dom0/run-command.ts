@@ -22,6 +22,13 @@ export interface Service {
    * it. Rejects when the service cannot start.
    */
   start(options: OptionValues, log: Log): Promise<RunningService>;
+  /**
+   * Does something else than to serve where the options ask for that, and resolves with whether
+   * they do. Rejects when it fails.
+   */
+  readonly rehearse?: (options: OptionValues, log: Log) => Promise<boolean>;
+  /** Whether this process serves already, and only the program in it is another. */
+  readonly goesOn?: (options: OptionValues) => boolean;
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
@@ -97,7 +104,9 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
           level: options.verbose === true ? 'debug' : options.logLevel,
           format: options.logFormat,
         });
-        if (options.daemon === true) await serveInBackground(service, options.logFile, log);
+        if (await service.rehearse?.(options, log)) return;
+        const background = options.daemon === true && service.goesOn?.(options) !== true;
+        if (background) await serveInBackground(service, options.logFile, log);
         else await serve(service, options, log);
       });
   }

@@ -1,6 +1,7 @@
 /** `paravane run xenstored`, with the options of the C xenstored of Xen 4.17. */
 import type { OptionValues } from 'commander';
 import type { JournalSettings } from '../../stubdoms/xenstored/dom0.ts';
+import { DEFAULT_OPTIONS, type XenstoredOptions } from '../xenstored/options.ts';
 import { DEFAULT_QUOTAS, type Quotas } from '../xenstored/quota.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from '../xenstored/quota-names.ts';
 import { namedNumbers, wholeNumber } from './option-values.ts';
@@ -47,6 +48,18 @@ function journalOf(options: OptionValues): JournalSettings | undefined {
   return path === 'none' ? undefined : { path, durable };
 }
 
+function xenstoredOptions(options: OptionValues): Partial<XenstoredOptions> {
+  const timeouts = options.timeout as Readonly<Record<string, number>> | undefined;
+  const watchEvent_s = timeouts?.['watch-event'];
+  return {
+    quotas: quotasOf(options),
+    ...(options.keepOrphans === true ? { keepOrphans: true } : {}),
+    ...(options.masterDomid === undefined ? {} : { masterDomid: options.masterDomid }),
+    ...(options.privDomid === undefined ? {} : { privDomid: options.privDomid }),
+    ...(watchEvent_s === undefined ? {} : { watchEventTimeout_ms: watchEvent_s * 1000 }),
+  };
+}
+
 const names = (quotas: readonly NamedQuota[]) => quotas.map(({ name }) => name);
 
 export const xenstoredService: Service = {
@@ -68,6 +81,9 @@ export const xenstoredService: Service = {
         '--durable',
         `every change waits for the disk, so that it outlives a loss of power, too; the journal is ${DURABLE_JOURNAL} then`,
       );
+    command
+      .option('-U, --live-update', 'go on with what the program left that was this process before')
+      .option('--rehearse', 'with -U: say whether that can be taken up, and leave it there');
     for (const [flags, quota, what] of QUOTA_OPTIONS) {
       command.option(flags, `limit: ${what} (${DEFAULT_QUOTAS[quota]})`, wholeNumber(1));
     }
@@ -118,11 +134,18 @@ Examples:
       );
   },
 
+  goesOn: (options) => options.liveUpdate === true,
+
+  async rehearse(options, log) {
+    if (options.rehearse !== true) return false;
+    const { rehearseTakeOver } = await import('../../stubdoms/xenstored/takeover.ts');
+    rehearseTakeOver({ ...DEFAULT_OPTIONS, ...xenstoredOptions(options) }, log);
+    return true;
+  },
+
   async start(options, log) {
     const { openXenstored } = await import('../../stubdoms/xenstored/dom0.ts');
     const { xenstoreSocketPath } = await import('../node/xenstore-socket.ts');
-    const timeouts = options.timeout as Readonly<Record<string, number>> | undefined;
-    const watchEvent_s = timeouts?.['watch-event'];
     return openXenstored(
       {
         socket: options.socket ?? xenstoreSocketPath(),
@@ -130,13 +153,9 @@ Examples:
         kernelPort: options.event,
         traceFile: options.traceFile,
         journal: journalOf(options),
-        options: {
-          quotas: quotasOf(options),
-          ...(options.keepOrphans === true ? { keepOrphans: true } : {}),
-          ...(options.masterDomid === undefined ? {} : { masterDomid: options.masterDomid }),
-          ...(options.privDomid === undefined ? {} : { privDomid: options.privDomid }),
-          ...(watchEvent_s === undefined ? {} : { watchEventTimeout_ms: watchEvent_s * 1000 }),
-        },
+        takeOver: options.liveUpdate === true,
+        pidFile: options.pidFile,
+        options: xenstoredOptions(options),
       },
       log,
     );

@@ -6,6 +6,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ByteStream } from '../base/byte-stream.ts';
+import { joinBytes } from '../base/bytes.ts';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {
@@ -61,6 +62,8 @@ export interface NativeUnixSocket {
   ) => NativeSocketSet;
   /** The descriptor of a socket that listens there. The caller closes it and removes the path. */
   listenUnix(path: string, backlog: number): number;
+  /** Makes a socket that another program has left open like one of ours; with a backlog it must be one that listens. */
+  adoptUnix(fd: number, backlog: number): void;
   /** The descriptor of the next client. The caller closes it. */
   acceptUnix(fd: number): number;
 }
@@ -90,7 +93,17 @@ function copy(
   }
 }
 
-class UnixSocketStream implements ByteStream {
+/** One client's socket, which another program can go on with. */
+export interface UnixSocket extends ByteStream {
+  readonly fd: number;
+  /** A copy of the bytes that were taken from the kernel and not read. */
+  unread(): Uint8Array;
+  /** A copy of the bytes that were accepted and that the kernel did not take yet. */
+  unsent(): Uint8Array;
+}
+
+class UnixSocketStream implements UnixSocket {
+  readonly fd: number;
   private readonly sockets: UnixSockets;
   private readonly set: NativeSocketSet;
   private readonly id: number;
@@ -100,15 +113,16 @@ class UnixSocketStream implements ByteStream {
   private inputStart = 0;
   private inputEnd = 0;
   /** Bytes that were accepted and that the kernel did not take yet. */
-  private unsent: Uint8Array = NOTHING;
+  private refusedBytes: Uint8Array = NOTHING;
   /** What is waited for. */
   private awaited: number;
   /** Nothing more will come, and nothing can be sent. */
   private over = false;
   private closed = false;
 
-  constructor(sockets: UnixSockets, id: number) {
+  constructor(sockets: UnixSockets, fd: number, id: number) {
     this.sockets = sockets;
+    this.fd = fd;
     this.set = sockets.set;
     this.id = id;
     this.awaited = sockets.native.READABLE;
@@ -129,7 +143,7 @@ class UnixSocketStream implements ByteStream {
   write(source: Uint8Array): number {
     if (this.over || source.length === 0) return 0;
     this.sockets.makeRoom(source.length);
-    return this.unsent.length > 0 ? 0 : this.sockets.send(this.id, source);
+    return this.refusedBytes.length > 0 ? 0 : this.sockets.send(this.id, source);
   }
 
   onReady(handler: () => void): void {
@@ -150,6 +164,15 @@ class UnixSocketStream implements ByteStream {
     this.sockets.remove(this.id);
   }
 
+  unread(): Uint8Array {
+    return this.input.slice(this.inputStart, this.inputEnd);
+  }
+
+  unsent(): Uint8Array {
+    this.sockets.flush();
+    return this.refusedBytes.slice();
+  }
+
   /** Tells of bytes in the memory of all sockets, of the end or an error, or of room for more. */
   arrived(start: number, received: number, writable: boolean): void {
     if (writable) this.sendRest();
@@ -168,19 +191,16 @@ class UnixSocketStream implements ByteStream {
   /** Tells of bytes that the kernel did not take, after others that it did. */
   refused(bytes: Uint8Array): void {
     if (this.over) return;
-    const unsent = new Uint8Array(this.unsent.length + bytes.length);
-    unsent.set(this.unsent);
-    unsent.set(bytes, this.unsent.length);
-    this.unsent = unsent;
+    this.refusedBytes = joinBytes(this.refusedBytes, bytes);
     this.await(this.awaited | this.sockets.native.WRITABLE);
   }
 
   private sendRest(): void {
-    const { unsent, sockets } = this;
+    const { refusedBytes, sockets } = this;
     this.await(this.awaited & ~sockets.native.WRITABLE);
-    sockets.makeRoom(unsent.length);
-    this.unsent = NOTHING;
-    sockets.send(this.id, unsent);
+    sockets.makeRoom(refusedBytes.length);
+    this.refusedBytes = NOTHING;
+    sockets.send(this.id, refusedBytes);
   }
 
   /** Takes what the reader has left into memory of its own; the kernel holds the peer back meanwhile. */
@@ -200,10 +220,10 @@ class UnixSocketStream implements ByteStream {
 }
 
 /**
- * All clients of one listener. While those that are ready are served, what is sent to them is
+ * The clients of one listener, or those of another program. While those that are ready are served, what is sent to them is
  * gathered, so that whoever waits on another processor is woken once and not for each reply.
  */
-class UnixSockets {
+export class UnixSockets {
   readonly native: NativeUnixSocket;
   readonly set: NativeSocketSet;
   /** By id in the set. */
@@ -220,9 +240,22 @@ class UnixSockets {
     this.set = new native.SocketSet((count) => this.arrived(count));
   }
 
-  add(fd: number): ByteStream {
+  /**
+   * Goes on with the socket of a client whom another program has served. Throws an error with a
+   * `code` where it is none.
+   *
+   * @param unsent bytes that the kernel had not taken there
+   */
+  adopt(fd: number, unsent: Uint8Array): UnixSocket {
+    this.native.adoptUnix(fd, 0);
+    const stream = this.add(fd);
+    if (unsent.length > 0) stream.refused(unsent);
+    return stream;
+  }
+
+  add(fd: number): UnixSocketStream {
     const id = this.set.add(fd);
-    const stream = new UnixSocketStream(this, id);
+    const stream = new UnixSocketStream(this, fd, id);
     this.streams.set(id, stream);
     return stream;
   }
@@ -313,22 +346,44 @@ class UnixSockets {
 
 /** A socket that clients connect to. */
 export class UnixSocketListener {
+  readonly fd: number;
   private readonly native: NativeUnixSocket;
-  private readonly fd: number;
   private readonly poller: Poller;
   private readonly sockets: UnixSockets;
-  private readonly onConnection: (stream: ByteStream) => void;
+  private readonly onConnection: (socket: UnixSocket) => void;
   private pause: NodeJS.Timeout | undefined;
   private closed = false;
 
-  /** Binds to `path`, which nobody may have. Throws an error with a `code`. */
-  constructor(native: NativeUnixSocket, path: string, onConnection: (stream: ByteStream) => void) {
+  private constructor(
+    native: NativeUnixSocket,
+    fd: number,
+    onConnection: (socket: UnixSocket) => void,
+  ) {
     this.native = native;
     this.onConnection = onConnection;
-    this.fd = native.listenUnix(path, BACKLOG);
+    this.fd = fd;
     this.sockets = new UnixSockets(native);
     this.poller = new native.Poller(this.fd, () => this.accept());
     this.poller.start(native.READABLE);
+  }
+
+  /** Binds to `path`, which nobody may have. Throws an error with a `code`. */
+  static listen(
+    native: NativeUnixSocket,
+    path: string,
+    onConnection: (socket: UnixSocket) => void,
+  ): UnixSocketListener {
+    return new UnixSocketListener(native, native.listenUnix(path, BACKLOG), onConnection);
+  }
+
+  /** Goes on with a socket that another program has listened at. Throws an error with a `code`. */
+  static adopt(
+    native: NativeUnixSocket,
+    fd: number,
+    onConnection: (socket: UnixSocket) => void,
+  ): UnixSocketListener {
+    native.adoptUnix(fd, BACKLOG);
+    return new UnixSocketListener(native, fd, onConnection);
   }
 
   /** Takes no more connections; those there are go on. Idempotent. */

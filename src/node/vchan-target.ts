@@ -112,7 +112,7 @@ export async function listenAtVchanTarget(
     if (target.kind !== 'unix') return await listenWithNode(target, onConnection);
     const { path } = target;
     await removeDeadSocket(path);
-    const listener = new UnixSocketListener(native, path, onConnection);
+    const listener = UnixSocketListener.listen(native, path, onConnection);
     return {
       close() {
         listener.close();

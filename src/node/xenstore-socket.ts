@@ -9,7 +9,6 @@ import {
 } from 'node:fs';
 import { createConnection, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import type { ByteStream } from '../base/byte-stream.ts';
 import { sleep } from '../base/clock.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -17,7 +16,7 @@ import { XenstoreClient } from '../xenstore/client.ts';
 import { ReconnectingXenstore } from '../xenstore/reconnecting.ts';
 import { nodeClock } from './clock.ts';
 import { socketStream } from './socket-stream.ts';
-import { type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
+import { type NativeUnixSocket, type UnixSocket, UnixSocketListener } from './unix-socket.ts';
 
 /** `sizeof(sun_path)` of unix(7), less the NUL. */
 const SOCKET_PATH_MAX = 107;
@@ -26,6 +25,11 @@ const SOCKET_PATH_MAX = 107;
 export function xenstoreSocketPath(): string {
   const { XENSTORED_PATH, XENSTORED_RUNDIR } = process.env;
   return XENSTORED_PATH ?? `${XENSTORED_RUNDIR ?? '/run/xenstored'}/socket`;
+}
+
+/** Where C's xenstored leaves its state for the one that takes over from it. */
+export function xenstoreStatePath(): string {
+  return `${process.env.XENSTORED_RUNDIR ?? '/run/xenstored'}/state_dump`;
 }
 
 function checkPathLength(operation: string, path: string): void {
@@ -141,6 +145,7 @@ async function makeWay(operation: string, path: string): Promise<void> {
 /** A socket that clients of xenstored connect to. */
 export interface XenstoreListener {
   readonly path: string;
+  readonly fd: number;
   /** Takes no more connections and removes the socket; those there are go on. Idempotent. */
   close(): void;
 }
@@ -152,7 +157,7 @@ export interface XenstoreListener {
 export async function listenXenstoreSocket(
   native: NativeUnixSocket,
   path: string,
-  onConnection: (stream: ByteStream) => void,
+  onConnection: (socket: UnixSocket) => void,
 ): Promise<XenstoreListener> {
   const operation = `listen for xenstore clients at ${path}`;
   checkPathLength(operation, path);
@@ -161,16 +166,39 @@ export async function listenXenstoreSocket(
   const umask = process.umask(0o177);
   let listener: UnixSocketListener | undefined;
   try {
-    listener = new UnixSocketListener(native, path, onConnection);
+    listener = UnixSocketListener.listen(native, path, onConnection);
   } catch (error) {
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'EIO';
     throw new XenError(code, operation, errorMessage(error), error);
   } finally {
     process.umask(umask);
   }
+  return removedWhenClosed(listener, path);
+}
+
+/**
+ * Goes on listening at `path` with the socket that another program has left open. Throws `XenError`
+ * EINVAL where it is none.
+ */
+export function adoptXenstoreSocket(
+  native: NativeUnixSocket,
+  fd: number,
+  path: string,
+  onConnection: (socket: UnixSocket) => void,
+): XenstoreListener {
+  try {
+    return removedWhenClosed(UnixSocketListener.adopt(native, fd, onConnection), path);
+  } catch (error) {
+    const operation = `go on listening for xenstore clients at ${path}`;
+    throw new XenError('EINVAL', operation, errorMessage(error), error);
+  }
+}
+
+function removedWhenClosed(listener: UnixSocketListener, path: string): XenstoreListener {
   let open = true;
   return {
     path,
+    fd: listener.fd,
     close() {
       if (open) unlinkSync(path);
       open = false;

@@ -68,6 +68,8 @@ export interface Handover {
   readonly fd: number;
   /** A copy of the bytes that were taken from the kernel and not from the stream. */
   unread(): Uint8Array;
+  /** A copy of the bytes that the stream took and the kernel has not. */
+  unsent(): Uint8Array;
 }
 
 export interface ConnectionParts {
@@ -175,7 +177,8 @@ export class Connection implements Watcher, Requester {
       return { ...state, carrier: { kind: 'ring', domid, ignored, ...ring.position } };
     }
     if (handover === undefined) return undefined;
-    return { ...state, carrier: { kind: 'socket', fd: handover.fd, name } };
+    const { fd } = handover;
+    return { ...state, carrier: { kind: 'socket', fd, name, unsent: handover.unsent() } };
   }
 
   get caller(): Requester {
@@ -334,6 +337,8 @@ export class Connection implements Watcher, Requester {
     this.lastTransactionId = state.lastTransactionId;
     for (const open of state.transactions) this.addTransaction(open.id).takeUp(open);
     this.outgoing.takeUp(state.output, this.parts.chargeOf);
+    // Nobody else wakes us for what is here already.
+    this.runAfter(0);
   }
 
   private addTransaction(id: number): Transaction {

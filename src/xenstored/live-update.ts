@@ -137,7 +137,7 @@ export class LiveUpdate {
     } catch (error) {
       reason = errorMessage(error);
     }
-    log.error(`live update to ${file} failed: ${reason}`, { file });
+    log.error(`live update failed: ${reason}`, { file });
     this.waits = false;
     if (this.session === session) this.session = undefined;
     reply(connection, answerTo(request, encodeStrings(latin1Only(reason))));
@@ -165,10 +165,12 @@ export class LiveUpdate {
   }
 
   private async waitForTransactions(session: Session, options: StartOptions): Promise<void> {
-    const { clock, transactionHolders } = this.parts;
+    const { clock, log, transactionHolders } = this.parts;
     const { timeout_ms, force } = options;
     const deadline_ms = clock.now_ms() + timeout_ms;
     this.waits = true;
+    const first = transactionHolders();
+    if (first.length > 0) log.info(`live update waits for the transactions of ${first.join(', ')}`);
     for (;;) {
       const holders = transactionHolders();
       if (holders.length === 0) return;

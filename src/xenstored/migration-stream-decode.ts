@@ -27,7 +27,12 @@ import {
 import { SERVER_FEATURES } from './features.ts';
 import * as records from './migration-stream-records.ts';
 import { refuseStream, type StreamRecord } from './migration-stream-records.ts';
-import { EVERY_INCARNATION, NO_INCARNATION, type PermissionEntry } from './permissions.ts';
+import {
+  EVERY_INCARNATION,
+  NO_INCARNATION,
+  type PermissionEntry,
+  PermissionLists,
+} from './permissions.ts';
 import type { Quotas } from './quota.ts';
 import { QUOTAS_BY_NAME } from './quota-names.ts';
 import type {
@@ -42,6 +47,8 @@ import type {
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN } from './store.ts';
 import { TRANSACTION_COST } from './transaction.ts';
 import { valueFrom } from './value.ts';
+
+const NO_BYTES = new Uint8Array(0);
 
 export interface DecodeOptions {
   /** Those that hold where the stream says nothing of quotas. */
@@ -148,6 +155,7 @@ class Decoder {
   private readonly connections = new Map<number, OpenConnection>();
   private readonly nodes = new Map<string, NodeState>();
   private readonly specialPermissions = new Map<string, readonly PermissionEntry[]>();
+  private readonly lists = new PermissionLists();
   private readonly watches = new Set<string>();
   private global: records.GlobalRecord | undefined;
 
@@ -241,7 +249,7 @@ class Decoder {
       carrier:
         carrier.kind === 'ring'
           ? this.takeRing(record, carrier)
-          : { kind: 'socket', fd: carrier.fd, name: `socket ${id}` },
+          : { kind: 'socket', fd: carrier.fd, name: `socket ${id}`, unsent: NO_BYTES },
       input,
       output: [...(begun as OutputState[]), ...wholePackets(output, at.output)],
       watches: [],
@@ -318,7 +326,9 @@ class Decoder {
       refuseStream('NODE_DATA: a node has an owner', record.at, 'it has no permissions');
     }
     const path = this.checked(record, () => absoluteOrSpecialPath(read.path, undefined));
-    const permissions = read.permissions.map((entry, index) => this.permission(entry, index));
+    const permissions = this.lists.shared(
+      read.permissions.map((entry, index) => this.permission(entry, index)),
+    );
     if (isSpecialPath(path)) {
       if (!this.specialPermissions.has(path)) {
         refuseStream('NODE_DATA: there is something of that name', record.at, `${path} is none`);

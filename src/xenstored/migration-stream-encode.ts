@@ -143,6 +143,7 @@ function connectionRecord(
   const { carrier, input, output } = connection;
   const [first] = output;
   const isRing = carrier.kind === 'ring';
+  if (!isRing && carrier.unsent.length > 0) refuse(`${carrier.name} does not read what it is sent`);
   checkInput(input, isRing ? `domain ${carrier.domid}` : carrier.name);
   const data = concatenated(output.map(unsent));
   const head = new Uint8Array(XsStateConnectionRing.size);

@@ -15,7 +15,7 @@ import { answer } from './operations.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from './options.ts';
 import { repeatRequests } from './replay.ts';
 import type { Services } from './request.ts';
-import type { ChargeState, ConnectionState, ServerState } from './state.ts';
+import type { ChargeState, ConnectionState, ServerState, SocketCarrierState } from './state.ts';
 import { Store } from './store.ts';
 import { TimeLimit } from './time-limit.ts';
 import { Trace, type TraceFile } from './trace.ts';
@@ -36,8 +36,8 @@ export interface XenstoredParts {
    * is to be attached before anything else happens, so that its watches miss nothing.
    */
   readonly state?: ServerState | undefined;
-  /** The socket of the state with that descriptor, as a stream, if it is one; without it sockets are left out. */
-  readonly adoptSocket?: (fd: number) => AdoptedSocket | undefined;
+  /** A socket of the state, as a stream, if it is one; without it sockets are left out. */
+  readonly adoptSocket?: (carrier: SocketCarrierState) => AdoptedSocket | undefined;
   /** What can take the place of this program, for a live update. */
   readonly succession?: Succession | undefined;
   /** Where all that must outlive this process is kept; what is there now is replaced. */
@@ -130,7 +130,7 @@ class Server implements Xenstored, JournalSource {
           .map(({ name }) => name),
       capture: (connection, reply) => this.captureWith(connection, reply),
       ports: () => introductions.ports,
-      leaveRings: () => introductions.leave(),
+      leaveRings: () => this.leaveRings(),
       reply: (connection, packet) => this.replyLater(connection, packet),
     });
     this.services = { store, introductions, clock, log, trace, liveUpdate };
@@ -225,7 +225,7 @@ class Server implements Xenstored, JournalSource {
     for (const connection of connections) {
       const { carrier } = connection;
       if (carrier.kind !== 'socket' || adoptSocket === undefined) continue;
-      const adopted = adoptSocket(carrier.fd);
+      const adopted = adoptSocket(carrier);
       if (adopted === undefined) continue;
       const { stream, handover } = adopted;
       this.connect(carrier.name, { stream, domain: undefined, handover }, connection);
@@ -287,6 +287,15 @@ class Server implements Xenstored, JournalSource {
       repeatRequests(connection, this.services, transaction, again);
     }
     return connection;
+  }
+
+  private leaveRings(): () => void {
+    const takeRingsBack = this.services.introductions.leave();
+    return () => {
+      takeRingsBack();
+      this.store.journal?.begin();
+      this.turnEnded();
+    };
   }
 
   private replyLater(connection: Connection, packet: Packet): void {

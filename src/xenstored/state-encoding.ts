@@ -8,7 +8,7 @@
  */
 import { latin1Decode, latin1Encode, latin1Write } from '../base/bytes.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
-import type { Permissions } from './permissions.ts';
+import { PermissionLists, type Permissions } from './permissions.ts';
 import type { NodeState, ServerState } from './state.ts';
 import type { Value } from './value.ts';
 
@@ -43,10 +43,12 @@ type NodeLine = readonly [
 const BYTES = '$bytes';
 const MAP = '$map';
 
-function toJson(_key: string, value: unknown): unknown {
+/** Called with the object that has the value, since some arrays of bytes become something else on the way here. */
+function toJson(this: Record<string, unknown>, key: string, changed: unknown): unknown {
+  const value = this[key];
   if (value instanceof Uint8Array) return { [BYTES]: latin1Decode(value) };
   if (value instanceof Map) return { [MAP]: [...value] };
-  return value;
+  return changed;
 }
 
 function fromJson(_key: string, value: unknown): unknown {
@@ -118,14 +120,15 @@ export function decodeState(bytes: Uint8Array): EncodedState {
   const [head, rest, ...others] = parsed as [Head, Omit<ServerState, 'nodes'>, ...unknown[]];
   const end = others.pop() as { readonly nodes?: number } | undefined;
   if (end?.nodes !== others.length) refuse('it does not end with the number of its nodes');
-  const nodes = (others as NodeLine[]).map(nodeOf);
+  const lists = new PermissionLists();
+  const nodes = (others as NodeLine[]).map(
+    ([path, value, permissions, generation, birth]): NodeState => {
+      return { path, value, permissions: lists.shared(permissions), generation, birth };
+    },
+  );
   return { listener: head.listener, state: { ...rest, nodes } };
 }
 
 function checkVersion({ version }: Head): void {
   if (version !== VERSION) refuse(`this program reads version ${VERSION}, not ${version}`);
-}
-
-function nodeOf([path, value, permissions, generation, birth]: NodeLine): NodeState {
-  return { path, value, permissions, generation, birth };
 }

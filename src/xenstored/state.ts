@@ -86,6 +86,8 @@ export interface SocketCarrierState {
   readonly kind: 'socket';
   readonly fd: number;
   readonly name: string;
+  /** Bytes that the client has been sent and its kernel has not taken; they come before the output. */
+  readonly unsent: Uint8Array;
 }
 
 export interface ConnectionState {

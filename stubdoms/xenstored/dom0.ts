@@ -10,11 +10,18 @@ import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { JournalFile } from '../../src/node/journal-file.ts';
 import { traceFile } from '../../src/node/trace-file.ts';
-import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { type UnixSocket, UnixSockets } from '../../src/node/unix-socket.ts';
+import {
+  adoptXenstoreSocket,
+  listenXenstoreSocket,
+  type XenstoreListener,
+} from '../../src/node/xenstore-socket.ts';
 import { recover } from '../../src/xenstored/journal/recovery.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
-import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
-import type { ServerState } from '../../src/xenstored/state.ts';
+import { type AdoptedSocket, startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+import type { ServerState, SocketCarrierState } from '../../src/xenstored/state.ts';
+import { successionOf } from './succession.ts';
+import { takeOver } from './takeover.ts';
 
 export interface XenstoredSettings {
   /** Where clients of the tools connect. */
@@ -33,6 +40,10 @@ export interface XenstoredSettings {
    * up, its limits instead of those of `options`.
    */
   readonly journal?: JournalSettings | undefined;
+  /** Go on with what the program has left that was this process before. */
+  readonly takeOver?: boolean;
+  /** The file that names this process, which a successor goes on to be named by. */
+  readonly pidFile?: string | undefined;
   readonly options?: Partial<XenstoredOptions>;
 }
 
@@ -51,11 +62,10 @@ function bootId(): string {
 function recoverFrom(
   { found }: JournalFile,
   { path }: JournalSettings,
-  options: Partial<XenstoredOptions>,
+  { quotas }: XenstoredOptions,
   log: Log,
 ): ServerState | undefined {
   if (found === undefined) return undefined;
-  const { quotas } = { ...DEFAULT_OPTIONS, ...options };
   try {
     const state = recover(found, quotas, bootId(), log);
     log.info('took up the journal', { path, domains: state?.domains.length });
@@ -79,37 +89,77 @@ function attachKernel(
   xenstored.attachKernelRing(pages, channel);
 }
 
+/** A client's socket that was open before this program was here. */
+function adoptSocket(
+  sockets: UnixSockets,
+  { fd, unsent }: SocketCarrierState,
+  log: Log,
+): AdoptedSocket | undefined {
+  try {
+    const socket = sockets.adopt(fd, unsent);
+    return { stream: socket, handover: socket };
+  } catch (error) {
+    log.error(`a client is lost: descriptor ${fd} is not its socket: ${errorMessage(error)}`, {
+      fd,
+    });
+    return undefined;
+  }
+}
+
+/** Listens for clients, with the socket that there is already if there is one. */
+async function listen(
+  xenstored: Xenstored,
+  socket: string,
+  adopted: number | undefined,
+): Promise<XenstoreListener> {
+  let clients = 0;
+  const attach = (client: UnixSocket) => {
+    clients++;
+    xenstored.attachSocket(client, `socket ${clients}`, client);
+  };
+  if (adopted === undefined) return listenXenstoreSocket(loadNative(), socket, attach);
+  return adoptXenstoreSocket(loadNative(), adopted, socket, attach);
+}
+
 /** Starts the daemon. Rejects with `XenError` when Xen or the socket can't be had. */
 export async function openXenstored(settings: XenstoredSettings, log: Log): Promise<Holdings> {
   const held = new Holdings();
   try {
     const trace = held.keep(traceFile(settings.traceFile, log));
     if (settings.traceFile !== undefined) trace.open();
-    const hypervisor = settings.domains ? held.keep(openLinuxHypervisor()) : undefined;
     const { journal } = settings;
+    const options: XenstoredOptions = { ...DEFAULT_OPTIONS, ...settings.options };
+    const domainControl = settings.domains ? held.keep(openDomainControl()) : undefined;
+    const taken = settings.takeOver ? takeOver(options, domainControl, log) : undefined;
+    const hypervisor = settings.domains ? held.keep(openLinuxHypervisor()) : undefined;
     const storage = journal && held.keep(new JournalFile(loadNative(), journal));
-    const options = settings.options ?? {};
+    const journalled = () => journal && storage && recoverFrom(storage, journal, options, log);
+    const adopted = new UnixSockets(loadNative());
+    let listener: XenstoreListener | undefined;
     const xenstored = held.keep(
       startXenstored({
         hypervisor,
-        domainControl: settings.domains ? held.keep(openDomainControl()) : undefined,
+        domainControl,
         clock: nodeClock,
         log,
         options,
         traceFile: trace,
-        state: journal && storage && recoverFrom(storage, journal, options, log),
+        state: taken === undefined ? journalled() : taken.state,
+        adoptSocket: (carrier) => adoptSocket(adopted, carrier, log),
         journal: storage && { storage, epoch: bootId() },
+        succession: successionOf({
+          native: loadNative(),
+          hypervisor,
+          listener: () => listener?.fd ?? -1,
+          journal: journal?.path,
+          pidFile: settings.pidFile,
+        }),
       }),
     );
+    adopted.finish();
     // At once, so that its watches miss nothing.
     if (hypervisor !== undefined) attachKernel(xenstored, settings, hypervisor);
-    let clients = 0;
-    held.keep(
-      await listenXenstoreSocket(loadNative(), settings.socket, (stream) => {
-        clients++;
-        xenstored.attachSocket(stream, `socket ${clients}`);
-      }),
-    );
+    listener = held.keep(await listen(xenstored, settings.socket, taken?.listener));
     return held;
   } catch (error) {
     held.close();

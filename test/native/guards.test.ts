@@ -25,25 +25,22 @@ function callWith(call: unknown, ...values: unknown[]): unknown {
   return (call as (...args: unknown[]) => unknown)(...values);
 }
 
-describe('setAside and lockFile', () => {
-  test('reject what is no number, and numbers out of range', () => {
+describe('setAside', () => {
+  test('rejects what is no number, and numbers out of range', () => {
     for (const wrong of [undefined, null, '0', {}, 1n]) {
       expect(() => callWith(native.setAside, wrong, 1)).toThrow(TypeError);
       expect(() => callWith(native.setAside, fd, wrong)).toThrow(TypeError);
-      expect(() => callWith(native.lockFile, wrong)).toThrow(TypeError);
     }
     for (const wrong of [-1, 0.5, Number.NaN, 2 ** 53]) {
       expect(() => native.setAside(wrong, 1)).toThrow(RangeError);
       expect(() => native.setAside(fd, wrong)).toThrow(RangeError);
-      expect(() => native.lockFile(wrong)).toThrow(RangeError);
     }
     expect(() => native.setAside(fd, 0)).toThrow(RangeError);
   });
 
-  test('tell the errno of a closed descriptor', () => {
+  test('tells the errno of a closed descriptor', () => {
     const EBADF = 9;
     expect(native.setAside(0x7fffffff, 1)).toBe(-EBADF);
-    expect(native.lockFile(0x7fffffff)).toBe(-EBADF);
   });
 });
 

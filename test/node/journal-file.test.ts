@@ -101,7 +101,7 @@ describe('the file of a journal', () => {
     let pagesMax = Number.POSITIVE_INFINITY;
     const shim: NativeFile = {
       setAside: (fd, pages) => (pages > pagesMax ? -28 : native.setAside(fd, pages)),
-      lockFile: (fd) => native.lockFile(fd),
+      tryLock: (fd, exclusive) => native.tryLock(fd, exclusive),
       mapFile: (fd, firstPage, count) => native.mapFile(fd, firstPage, count),
       unmap: (buffer) => native.unmap(buffer),
     };

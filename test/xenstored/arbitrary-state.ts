@@ -84,7 +84,12 @@ export const serverState: fc.Arbitrary<ServerState> = fc
       })),
       ...made.sockets.map((fd, index) => ({
         ...connection(rings.length + index),
-        carrier: { kind: 'socket', fd, name: `socket ${rings.length + index + 1}` } as const,
+        carrier: {
+          kind: 'socket',
+          fd,
+          name: `socket ${rings.length + index + 1}`,
+          unsent: new Uint8Array(0),
+        } as const,
       })),
     ];
     let number = 0;

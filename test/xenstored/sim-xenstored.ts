@@ -2,11 +2,13 @@
 import { XS_INTRODUCE, XS_SET_PERMS } from '../../src/abi/io/xs_wire.ts';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { XenError } from '../../src/base/errors.ts';
 import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
 import type { EventChannel, Pages, SharedPages } from '../../src/hypervisor/contract.ts';
 import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
 import { recover } from '../../src/xenstored/journal/recovery.ts';
+import type { Successor } from '../../src/xenstored/live-update.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 import type { ServerState } from '../../src/xenstored/state.ts';
@@ -32,7 +34,8 @@ function lent<Handle extends Pages | EventChannel>(handle: Handle): Handle {
 const EPOCH = 'boot';
 
 /** The stream itself holds nothing back. */
-const handover = (fd: number) => ({ fd, unread: () => new Uint8Array(0) });
+const nothing = () => new Uint8Array(0);
+const handover = (fd: number) => ({ fd, unread: nothing, unsent: nothing });
 
 export class SimXenstored {
   readonly world: SimWorld;
@@ -41,6 +44,8 @@ export class SimXenstored {
   readonly log: string[] = [];
   readonly journal = new MemoryJournal();
   readonly guests = new Map<number, SimGuest>();
+  /** What a live update would start, by its file. */
+  readonly successors = new Map<string, Successor>();
   /** Dom0's own kernel. */
   readonly kernel: RawClient;
   private readonly options: Partial<XenstoredOptions>;
@@ -168,7 +173,14 @@ export class SimXenstored {
       options: this.options,
       state,
       journal: { storage: this.journal, epoch: EPOCH },
-      adoptSocket: (fd) => ({
+      succession: {
+        find: (file) => {
+          const found = this.successors.get(file);
+          if (found === undefined) throw new XenError('ENOENT', `find ${file}`);
+          return found;
+        },
+      },
+      adoptSocket: ({ fd }) => ({
         stream: this.sockets.get(fd) as ByteStream,
         handover: handover(fd),
       }),

@@ -85,6 +85,13 @@ class LinuxEventChannel implements EventChannel {
     return true;
   }
 
+  /** Whether the driver has the port masked; it counts as unmasked from now on. */
+  takeMask(): boolean {
+    const { masked } = this;
+    this.masked = false;
+    return masked;
+  }
+
   private requireOpen(): void {
     if (!this.open) throw new TypeError(`event channel ${this.port} is closed`);
   }
@@ -131,6 +138,20 @@ export class LinuxEventChannels implements EventChannels, Owner {
     for (const channel of [...this.open.values()]) channel.close();
     this.poller.close();
     this.device.close();
+  }
+
+  /**
+   * The descriptor of the device, for a program that takes the place of this one and keeps our
+   * ports. None is left masked, or that program would never hear of it; it has to look for itself
+   * for whatever was signalled and not served.
+   */
+  handOver(): number {
+    const masked = [...this.open.values()].filter((channel) => channel.takeMask());
+    for (let at = 0; at < masked.length; at += BATCH_MAX) {
+      const ports = Uint32Array.from(masked.slice(at, at + BATCH_MAX), ({ port }) => port);
+      this.device.unmask(ports, ports.length);
+    }
+    return this.device.fd;
   }
 
   serveLater(channel: LinuxEventChannel): void {

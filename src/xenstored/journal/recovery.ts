@@ -4,7 +4,7 @@ import type { Packet } from '../../xenstore/packet.ts';
 import { parentPath } from '../../xenstore/path.ts';
 import type { Access } from '../../xenstore/xenstore.ts';
 import { outputLength, skipOutput } from '../output-state.ts';
-import type { PermissionEntry, Permissions } from '../permissions.ts';
+import { type PermissionEntry, PermissionLists, type Permissions } from '../permissions.ts';
 import type { Quotas } from '../quota.ts';
 import type {
   ConnectionState,
@@ -85,8 +85,7 @@ class Recovered {
   readonly domains = new Map<number, DomainState>();
   readonly nodes = new Map<string, NodeState>();
   readonly rings = new Map<number, RingRecord>();
-  /** Permission lists by their bytes: most nodes share one with their neighbours. */
-  private readonly lists = new Map<string, Permissions>();
+  private readonly lists = new PermissionLists();
 
   apply(reader: ByteReader): void {
     while (!reader.isAtEnd) this.applyEntry(reader.u8(), reader);
@@ -149,11 +148,7 @@ class Recovered {
       const access = String.fromCharCode(reader.u8()) as Access;
       entries.push({ domid, access, incarnation: reader.u53() });
     }
-    const key = entries.map(({ domid, access, incarnation }) => `${access}${domid}.${incarnation}`);
-    const text = key.join(' ');
-    const known = this.lists.get(text);
-    if (known === undefined) this.lists.set(text, entries);
-    return known ?? entries;
+    return this.lists.shared(entries);
   }
 
   private applyToRing(kind: number, reader: ByteReader): void {
