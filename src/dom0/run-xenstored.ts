@@ -95,6 +95,8 @@ Examples:
   },
 
   async start(options, log) {
+    const { keepHeapSmall } = await import('../node/heap.ts');
+    keepHeapSmall();
     const { openXenstored } = await import('../../stubdoms/xenstored/dom0.ts');
     const { xenstoreSocketPath } = await import('../node/xenstore-socket.ts');
     const timeouts = options.timeout as Readonly<Record<string, number>> | undefined;
