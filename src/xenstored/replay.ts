@@ -52,6 +52,9 @@ export function repeatRequests(
   }
 }
 
+/** Made once: it is what every transaction in conflict ends with, and its code is all that is told. */
+const REPLY_DIFFERS = changedMeanwhile('a reply would be another one now');
+
 function changedMeanwhile(detail: string): XenError {
   return new XenError('EAGAIN', 'end transaction', detail);
 }
@@ -63,9 +66,7 @@ function runAgain(
 ): void {
   const { connection, services } = end;
   const request = new Request(connection, services, packet, transaction, undefined);
-  if (!sameReply(replyOf(request, packet.type), reply)) {
-    throw changedMeanwhile('a reply would be another one now');
-  }
+  if (!sameReply(replyOf(request, packet.type), reply)) throw REPLY_DIFFERS;
 }
 
 function replyOf(request: Request, type: number): Reply {
