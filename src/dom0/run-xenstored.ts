@@ -144,6 +144,8 @@ Examples:
   },
 
   async start(options, log) {
+    const { keepHeapSmall } = await import('../node/heap.ts');
+    keepHeapSmall();
     const { openXenstored } = await import('../../stubdoms/xenstored/dom0.ts');
     const { xenstoreSocketPath } = await import('../node/xenstore-socket.ts');
     return openXenstored(

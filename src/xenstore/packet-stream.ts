@@ -28,6 +28,8 @@ export class PacketStream {
   private writer = new PacketWriter(this.queue);
   private queueStart = 0;
   private queueEnd = 0;
+  /** The start of the queue as it was sent last: replies of one client are often of one size. */
+  private window: Uint8Array = NO_BYTES;
 
   constructor(stream: ByteStream) {
     this.stream = stream;
@@ -117,7 +119,7 @@ export class PacketStream {
   /** Gives the stream what fits now. True when nothing is left; otherwise call again on ready. */
   flush(): boolean {
     while (this.queueStart < this.queueEnd) {
-      const taken = this.stream.write(this.queue.subarray(this.queueStart, this.queueEnd));
+      const taken = this.stream.write(this.queued());
       if (taken === 0) return false;
       this.queueStart += taken;
     }
@@ -167,8 +169,16 @@ export class PacketStream {
     this.queueEnd = queued;
   }
 
+  private queued(): Uint8Array {
+    const { queue, queueStart, queueEnd } = this;
+    if (queueStart > 0) return queue.subarray(queueStart, queueEnd);
+    if (this.window.length !== queueEnd) this.window = queue.subarray(0, queueEnd);
+    return this.window;
+  }
+
   private use(queue: Uint8Array<ArrayBuffer>): void {
     this.queue = queue;
+    this.window = NO_BYTES;
     this.writer = new PacketWriter(queue);
   }
 }

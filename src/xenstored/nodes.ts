@@ -8,6 +8,13 @@ import { type Node, nodeSize, postOrder, type Visit, withChild, withoutChild } f
 import { NO_VALUE, type Value } from './value.ts';
 import type { Requester, View } from './view.ts';
 
+/**
+ * What clients run into all the time, since they ask for nodes that may be there. Only the code is
+ * told, and to make an error of its own for each, with its stack, took longer than the request.
+ */
+const NO_SUCH_NODE = new XenError('ENOENT', 'use a node');
+const NO_PERMISSION = new XenError('EACCES', 'use a node');
+
 const DOMAIN_PREFIX = /^\/local\/domain\/\d{1,5}\//;
 
 export class Nodes {
@@ -41,7 +48,7 @@ export class Nodes {
   /** The node, for somebody who needs the rights `need`. Throws ENOENT or EACCES. */
   get(path: string, need: number): Node {
     const node = this.find(path, need);
-    if (node === undefined) throw new XenError('ENOENT', `look for ${path}`);
+    if (node === undefined) throw NO_SUCH_NODE;
     return node;
   }
 
@@ -69,7 +76,8 @@ export class Nodes {
   remove(path: string): void {
     if (this.find(path, MAY_WRITE) === undefined) {
       if (this.view.get(parentPath(path)) !== undefined) return;
-      throw new XenError('ENOENT', `remove ${path}`, 'there is no parent either');
+      // There is no parent either.
+      throw NO_SUCH_NODE;
     }
     if (path === '/') throw new XenError('EINVAL', 'remove /', 'the root stays');
     removeSubtree(this.store, this.view, path);
@@ -104,7 +112,7 @@ export class Nodes {
     }
     const mayKnow = (rightsOf(requester, above.permissions) & need) !== 0;
     if (node === undefined && mayKnow) return undefined;
-    throw new XenError('EACCES', `use ${path}`);
+    throw NO_PERMISSION;
   }
 
   private create(path: string, value: Value): void {

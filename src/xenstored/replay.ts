@@ -66,6 +66,9 @@ export function repeatRequests(
   }
 }
 
+/** Made once: it is what every transaction in conflict ends with, and its code is all that is told. */
+const REPLY_DIFFERS = changedMeanwhile('a reply would be another one now');
+
 function changedMeanwhile(detail: string): XenError {
   return new XenError('EAGAIN', 'end transaction', detail);
 }
@@ -77,9 +80,7 @@ function runAgain(
 ): void {
   const { connection, services } = end;
   const request = new Request(connection, services, packet, transaction, undefined);
-  if (!sameReply(replyOf(request, packet.type), reply)) {
-    throw changedMeanwhile('a reply would be another one now');
-  }
+  if (!sameReply(replyOf(request, packet.type), reply)) throw REPLY_DIFFERS;
 }
 
 function replyOf(request: Request, type: number): Reply {
