@@ -4,7 +4,7 @@ import { CHECKOUT } from './debian.ts';
 import type { Lab } from './lab.ts';
 import { type DomZeroProcess, LabTimeout } from './process.ts';
 
-const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
+export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
