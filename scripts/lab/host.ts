@@ -42,8 +42,7 @@ export function difference(before: Traces, after: Traces): string[] {
 
 export class Host {
   readonly lab: Lab;
-  /** By the service's name, in the order in which they were started. */
-  readonly #daemons = new Map<string, DomZeroProcess>();
+  readonly #daemons: DomZeroProcess[] = [];
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -90,29 +89,29 @@ export class Host {
     }
   }
 
-  /** The process of one of our services. */
+  /** The latest process of one of our services. */
   daemon(service: string): DomZeroProcess {
-    const daemon = this.#daemons.get(service);
+    const isIt = ({ command }: DomZeroProcess) => command.includes(` run ${service}`);
+    const daemon = this.#daemons.findLast(isIt);
     if (daemon === undefined) throw new Error(`no ${service} was started here`);
     return daemon;
   }
 
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
+    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of [...this.#daemons.values()].reverse())
-      codes.unshift((await daemon.stop()).code);
+    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
     return codes;
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.set(service, daemon);
+    this.#daemons.push(daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
   }
 }
