@@ -326,7 +326,5 @@ export class Connection implements Watcher, Requester {
     this.reset();
     this.outgoing.clear();
     this.carrier.refuse?.(error);
-    // Its event channel goes too, or it could keep us awake with that.
-    this.packets.close();
   }
 }
