@@ -5,7 +5,7 @@
 import { Host, PARAVANE } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
-import { ATTACKS, HARMLESS, type Scene } from '../xen/attack-scenes.ts';
+import { ATTACKS, HARMLESS, type Scene, titleOf } from '../xen/attack-scenes.ts';
 import { Attacker, prepareStore } from '../xen/attacker.ts';
 import { type Experience, Victim } from '../xen/victim.ts';
 import { C_XENSTORED } from '../xenstored/c-daemon/stand-in.ts';
@@ -31,8 +31,6 @@ function scenes({ quick }: BenchOptions): Scene[] {
   const all = [...HARMLESS, ...ATTACKS];
   return quick ? all.filter(({ attack }) => QUICK.includes(attack)) : all;
 }
-
-const titleOf = ({ attack, does }: Scene) => `${attack}: ${does}`;
 
 const microseconds = (name: string): Quantity => ({ name, unit: 'us', better: 'lower' });
 
