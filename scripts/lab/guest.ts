@@ -28,13 +28,13 @@ export interface GuestConfig {
   readonly ramdisk?: string;
   /** The kernel's command line; that of a stock Linux guest when absent. */
   readonly commandLine?: string;
+  /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
+  readonly onReboot?: 'destroy' | 'restart';
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
   /** For xl, and for what it leaves running in dom0 until the guest ends. */
   readonly env?: Readonly<Record<string, string>>;
-  /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
-  readonly onReboot?: 'destroy' | 'restart';
 }
 
 function xlConfig(config: GuestConfig): string {

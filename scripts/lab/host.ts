@@ -4,7 +4,7 @@ import { CHECKOUT } from './debian.ts';
 import type { Lab } from './lab.ts';
 import { type DomZeroProcess, LabTimeout } from './process.ts';
 
-const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
+export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
@@ -55,8 +55,7 @@ async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
 
 export class Host {
   readonly lab: Lab;
-  /** By the service's name, in the order in which they were started. */
-  readonly #daemons = new Map<string, DomZeroProcess>();
+  readonly #daemons: DomZeroProcess[] = [];
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -70,7 +69,7 @@ export class Host {
   static async start(lab: Lab, xenstored: 'ours' | 'c' = 'ours'): Promise<Host> {
     const host = new Host(lab);
     if (xenstored === 'ours') await host.#run('xenstored');
-    else host.#daemons.set('xenstored', await startCXenstored(lab));
+    else host.#daemons.push(await startCXenstored(lab));
     await lab.run('xen-init-dom0');
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
@@ -108,16 +107,17 @@ export class Host {
     }
   }
 
-  /** The process of one of our services. */
+  /** The latest process of one of our services. */
   daemon(service: string): DomZeroProcess {
-    const daemon = this.#daemons.get(service);
+    const isIt = ({ command }: DomZeroProcess) => command.includes(` run ${service}`);
+    const daemon = this.#daemons.findLast(isIt);
     if (daemon === undefined) throw new Error(`no ${service} was started here`);
     return daemon;
   }
 
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
+    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /**
@@ -128,6 +128,7 @@ export class Host {
     const killed = this.daemon('xenstored');
     killed.signal('SIGKILL');
     await killed.exit;
+    this.#daemons.splice(this.#daemons.indexOf(killed), 1);
     await this.#run('xenstored');
   }
 
@@ -145,14 +146,13 @@ export class Host {
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of [...this.#daemons.values()].reverse())
-      codes.unshift((await daemon.stop()).code);
+    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
     return codes;
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.set(service, daemon);
+    this.#daemons.push(daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
   }
 }

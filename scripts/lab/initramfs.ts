@@ -39,9 +39,6 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
-/** Paths of static programs, by the names that they have in the guest's /bin. */
-export type GuestPrograms = Readonly<Record<string, string>>;
-
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -64,11 +61,23 @@ export function cached(name: string, write: (path: string) => void): string {
   return path;
 }
 
+/** Path of a C program of one file, built so that it runs in a guest, which has no libraries. */
+export function guestProgram(source: string): string {
+  const name = basename(source, '.c');
+  return cached(`${name}-${digest(readFileSync(source, 'utf8'))}`, (path) => {
+    const flags = ['-static', '-O2', '-Wall', '-Wextra', '-Werror'];
+    execFileSync('cc', [...flags, '-o', path, source], { stdio: ['ignore', 'ignore', 'inherit'] });
+  });
+}
+
+/** The name of a program in the cache, without the digest that follows it there. */
+const programName = (path: string) => basename(path).replace(/-[0-9a-f]{16}$/, '');
+
 function writeInitramfs(
   path: string,
   init: string,
   modules: readonly string[],
-  programs: GuestPrograms,
+  programs: readonly string[],
 ): void {
   const root = mkdtempSync(join(tmpdir(), 'paravane-initramfs-'));
   try {
@@ -76,14 +85,15 @@ function writeInitramfs(
       mkdirSync(join(root, directory));
     }
     copyFileSync(BUSYBOX, join(root, 'bin/busybox'));
+    for (const program of programs) {
+      const target = join(root, 'bin', programName(program));
+      copyFileSync(program, target);
+      chmodSync(target, 0o755);
+    }
     // The number in front keeps the order in which the modules must be loaded.
     moduleFiles(debianKernel(), modules).forEach((file, index) => {
       copyFileSync(file, join(root, 'modules', `${100 + index}-${basename(file)}`));
     });
-    for (const [name, path] of Object.entries(programs)) {
-      copyFileSync(path, join(root, 'bin', name));
-      chmodSync(join(root, 'bin', name), 0o755);
-    }
     writeFileSync(join(root, 'init'), init);
     chmodSync(join(root, 'init'), 0o755);
     const pack = 'cd "$1" && find . | cpio --create --format=newc --quiet | gzip -1 > "$2"';
@@ -97,13 +107,9 @@ function initramfs(
   name: string,
   init: string,
   modules: readonly string[],
-  programs: GuestPrograms = {},
+  programs: readonly string[] = [],
 ): string {
-  const contents = Object.entries(programs).flatMap(([name, path]) => [
-    name,
-    readFileSync(path, 'latin1'),
-  ]);
-  const key = digest(debianKernel().release, init, ...modules, ...contents);
+  const key = digest(debianKernel().release, init, ...modules, ...programs);
   return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules, programs));
 }
 
@@ -118,9 +124,9 @@ export function dom0Initramfs(): string {
  * Path of a stock Linux guest's initramfs.
  *
  * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
- * @param programs what the guest has besides busybox
+ * @param programs paths that `guestProgram` gave; each is in the guest's search path by its name
  */
-export function guestInitramfs(tail: string, programs: GuestPrograms = {}): string {
+export function guestInitramfs(tail: string, programs: readonly string[] = []): string {
   return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES, programs);
 }
 

@@ -471,7 +471,5 @@ export class Connection implements Watcher, Requester {
     this.outgoing.clear();
     this.journal?.ignored();
     this.carrier.refuse?.(error);
-    // Its event channel goes too, or it could keep us awake with that.
-    this.packets.close();
   }
 }

@@ -12,6 +12,8 @@ export interface Scene {
   readonly ends?: 'destroyed' | 'restarted';
 }
 
+export const titleOf = ({ attack, does }: Scene) => `${attack}: ${does}`;
+
 /** What the latency beside an attack is to be compared with: guests that mean no ill. */
 export const HARMLESS: readonly Scene[] = [
   { attack: 'none', does: 'is idle' },

@@ -1,8 +1,10 @@
 /** The guest that means ill, compiled from test/xen/attacker, and made by xl like any other. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { compiled } from '../../scripts/lab/compile.ts';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { Guest } from '../../scripts/lab/guest.ts';
+import { cached, digest } from '../../scripts/lab/initramfs.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import type { Scene } from './attack-scenes.ts';
 import type { Experience, Victim } from './victim.ts';
@@ -12,6 +14,7 @@ const LINKER_SCRIPT = join(DIRECTORY, 'attacker.ld');
 
 /** No floating point and no red zone: nobody saves either where Xen's code runs in our place. */
 const FLAGS = [
+  ...['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror'],
   ...['-ffreestanding', '-fno-tree-loop-distribute-patterns', '-mgeneral-regs-only'],
   ...['-mno-red-zone', '-fno-pic', '-fno-pie', '-fno-stack-protector'],
   ...['-fno-asynchronous-unwind-tables', '-nostdlib', '-static', '-no-pie'],
@@ -24,10 +27,16 @@ const BEGIN_LIMIT_MS = 60_000;
 const END_LIMIT_MS = 60_000;
 const MEASURE_MS = 2000;
 
+/** Path of the ELF file, compiled when one of its parts has changed. */
 function kernel(): string {
-  const file = (name: string) => join(DIRECTORY, name);
-  const sources = ['boot.S', 'guest.c', 'ring.c', 'attacks.c'].map(file);
-  return compiled('attacker.elf', sources, FLAGS, [file('attacker.h'), LINKER_SCRIPT]);
+  const sources = ['boot.S', 'guest.c', 'ring.c', 'attacks.c'].map((name) => join(DIRECTORY, name));
+  const files = [...sources, join(DIRECTORY, 'attacker.h'), LINKER_SCRIPT];
+  const key = digest(...FLAGS, ...files.map((file) => readFileSync(file, 'utf8')));
+  return cached(`attacker-${key}`, (path) => {
+    execFileSync('cc', [...FLAGS, '-o', path, ...sources], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  });
 }
 
 export class Attacker {

@@ -1,9 +1,8 @@
 /** A stock Linux guest that lives on xenstore, and tells how well it does. */
 import { join } from 'node:path';
-import { compiled } from '../../scripts/lab/compile.ts';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { Guest } from '../../scripts/lab/guest.ts';
-import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
+import { guestInitramfs, guestProgram } from '../../scripts/lab/initramfs.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 
 const NAME = 'victim';
@@ -40,8 +39,7 @@ export class Victim {
 
   static async create(lab: Lab): Promise<Victim> {
     const source = join(CHECKOUT, 'test/xen/guest-programs', `${PROGRAM}.c`);
-    const programs = { [PROGRAM]: compiled(PROGRAM, [source], ['-static']) };
-    const ramdisk = guestInitramfs(INIT, programs);
+    const ramdisk = guestInitramfs(INIT, [guestProgram(source)]);
     const guest = await Guest.create(lab, { name: NAME, type: 'pv', ramdisk });
     await guest.shows(/victim# /);
     return new Victim(guest, Number(await lab.run(['xl', 'domid', NAME])));

@@ -2,11 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { compiled } from '../../scripts/lab/compile.ts';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { Guest, makeDisk } from '../../scripts/lab/guest.ts';
 import { diskLine, type Host } from '../../scripts/lab/host.ts';
-import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
+import { guestInitramfs, guestProgram } from '../../scripts/lab/initramfs.ts';
 
 /** How long a guest has to go on, on an emulated machine that may be loaded. */
 const PROGRESS_LIMIT_MS = 180_000;
@@ -22,10 +21,7 @@ export async function workingGuest(
   const image = `/tmp/${name}.img`;
   await makeDisk(lab, image);
   const script = readFileSync(join(PROGRAMS, 'traffic.sh'), 'utf8');
-  const source = join(PROGRAMS, 'xenstore-traffic.c');
-  const ramdisk = guestInitramfs(script, {
-    'xenstore-traffic': compiled('xenstore-traffic', [source], ['-static']),
-  });
+  const ramdisk = guestInitramfs(script, [guestProgram(join(PROGRAMS, 'xenstore-traffic.c'))]);
   const disks = [diskLine(image)];
   const guest = await Guest.create(lab, { name, type: 'pv', ramdisk, disks, memory_mib: 128, env });
   await guest.shows(/TRAFFIC \d+/);

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host, Traces } from '../../scripts/lab/host.ts';
-import { ATTACKS, HARMLESS, type Scene } from './attack-scenes.ts';
+import { ATTACKS, HARMLESS, type Scene, titleOf } from './attack-scenes.ts';
 import { Attacker, cleanStore, prepareStore } from './attacker.ts';
 import { latencyTable } from './latency-table.ts';
 import { sharedHost } from './shared-lab.ts';
@@ -38,6 +38,9 @@ afterAll(async () => {
   expect(await host.leftovers(before)).toEqual([]);
 });
 
+const titled = (scenes: readonly Scene[]) =>
+  scenes.map((scene) => [titleOf(scene), scene] as const);
+
 async function daemonMemory_KiB(): Promise<number> {
   const pid = await host.daemon('xenstored').pid;
   return Number(
@@ -65,7 +68,7 @@ async function play(scene: Scene): Promise<string> {
   let console: string;
   try {
     const experience = await attacker.beside(victim);
-    table.set(`${scene.attack}: ${scene.does}`, experience);
+    table.set(titleOf(scene), experience);
     expectWellServed(experience);
     if (scene.ends === undefined) await expectUsage(attacker, scene);
     else if (scene.ends === 'destroyed') await attacker.end();
@@ -100,13 +103,13 @@ async function followReboots(attacker: Attacker, scene: Scene): Promise<void> {
 }
 
 describe('beside a guest that means no ill', () => {
-  test.each(HARMLESS)('and $does, the other has its reads answered', async (scene) => {
+  test.each(titled(HARMLESS))('%s: the other has its reads answered', async (_title, scene) => {
     await play(scene);
   });
 });
 
 describe('a guest that', () => {
-  test.each(ATTACKS)('XSA $attack: $does, hurts only itself', async (scene) => {
+  test.each(titled(ATTACKS))('XSA %s: hurts only itself', async (_title, scene) => {
     const console = await play(scene);
     // Of others' nodes it hears nothing: all that it may read is its own and what libxl gave it.
     expect(console).not.toMatch(new RegExp(`heard /local/domain/${victim.domid}/`));

@@ -139,7 +139,7 @@ static void long_relative_path(void) {
 }
 
 static void huge_token(void) {
-  say("watch %s\n", ask_bytes(XS_WATCH, 0, long_text, long_request("data/t|", 't', 4088, "|")));
+  say("watch %s\n", ask_bytes(XS_WATCH, 0, long_text, long_request("data/t|", 't', 4092, "|")));
   ask(XS_WRITE, 0, "data/t/longer|x");
   ask(XS_READ, 0, "name|");
   say("events %d\n", events_heard);
