@@ -5,6 +5,7 @@ import { CHECKOUT, debianKernel } from './debian.ts';
 import { guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
 import type { DomZeroProcess } from './process.ts';
+import { toolsDisk } from './tools-disk.ts';
 
 export type GuestType = 'pv' | 'pvh';
 
@@ -19,33 +20,57 @@ export function diskGuestInitramfs(): string {
   return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
 }
 
+/** Programs of Debian's that a guest with `toolsGuestInitramfs()` has. */
+const GUEST_TOOLS = ['fio', 'mkfs.ext4', 'e2fsck', 'blkdiscard', 'blockdev', 'cmp'];
+
+/** The initramfs of a guest that is told at its console what to do with its disks. */
+export function toolsGuestInitramfs(): string {
+  return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-tools.sh'), 'utf8'));
+}
+
+/** The disk that such a guest must have as xvda, read-only. */
+export function guestToolsDisk(): string {
+  return toolsDisk(GUEST_TOOLS);
+}
+
 export interface GuestConfig {
   readonly name: string;
   readonly type: GuestType;
+  /** Path of the kernel; Debian's unless given. */
+  readonly kernel?: string;
   /** Path of the initramfs. */
-  readonly ramdisk: string;
+  readonly ramdisk?: string;
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
+  readonly vcpus?: number;
+  /** Added to the kernel's command line; `module.parameter=value` reaches the module. */
+  readonly extra?: string;
 }
 
-function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
+function xlConfig(config: GuestConfig): string {
+  const { name, type, kernel, ramdisk, disks = [], memory_mib = 192, vcpus = 1, extra } = config;
   return [
     `name = "${name}"`,
     `type = "${type}"`,
-    `kernel = "${debianKernel().image}"`,
-    `ramdisk = "${ramdisk}"`,
-    'extra = "console=hvc0 quiet panic=-1"',
+    `kernel = "${kernel ?? debianKernel().image}"`,
+    ...(ramdisk === undefined ? [] : [`ramdisk = "${ramdisk}"`]),
+    `extra = "console=hvc0 quiet panic=-1 ${extra ?? ''}"`,
     `memory = ${memory_mib}`,
+    `vcpus = ${vcpus}`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     '',
   ].join('\n');
 }
 
-/** Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256. */
-export async function makeDisk(lab: Lab, path: string): Promise<void> {
+/**
+ * Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256.
+ *
+ * @param more a directory whose content is on the disk too
+ */
+export async function makeDisk(lab: Lab, path: string, more?: string): Promise<void> {
   await lab.run(
-    `content=$(mktemp -d) && cd "$content" &&
+    `content=$(mktemp -d) && cd "$content" && ${more === undefined ? '' : `cp -r ${more}/. . &&`}
      head -c ${GIVEN_MIB}M /dev/urandom >given && sha256sum given >given.sha256 &&
      truncate -s ${DISK_MIB}M ${path} && mkfs.ext4 -q -d "$content" ${path} && rm -r "$content"`,
     { timeout_ms: GUEST_LIMIT_MS },
@@ -64,6 +89,7 @@ export class Guest {
   readonly name: string;
   readonly #lab: Lab;
   #console: DomZeroProcess | undefined;
+  #turns = 0;
 
   private constructor(lab: Lab, name: string) {
     this.#lab = lab;
@@ -123,6 +149,25 @@ export class Guest {
     const from = console.output.length;
     console.write(`${line}\r`);
     return console.waitFor(answer, GUEST_LIMIT_MS, from);
+  }
+
+  /**
+   * Runs a command at the guest's console and resolves with what it wrote. Rejects unless its exit
+   * status is 0.
+   */
+  async run(command: string): Promise<string> {
+    const turn = ++this.#turns;
+    const [text, status] = await this.type(
+      `${command}; echo "ENDED-$?-$((${turn}))"`,
+      new RegExp(`ENDED-(\\d+)-${turn}\\b`),
+    );
+    const from = text.length;
+    const { output } = this.console();
+    const written = output.slice(0, output.lastIndexOf(text) + from);
+    const begin = written.lastIndexOf(`$((${turn}))"`);
+    const said = written.slice(begin, -from).split('\n').slice(1).join('\n');
+    if (status === '0') return said;
+    throw new Error(`${this.name}: ${command}: exit status ${status}\n${said}`);
   }
 
   async shutdown(): Promise<void> {

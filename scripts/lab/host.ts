@@ -9,7 +9,10 @@ const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 180_000;
+
+/** Of the processors, beside the 256 of each guest. */
+const DOM0_WEIGHT = 2048;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
@@ -42,7 +45,8 @@ export function difference(before: Traces, after: Traces): string[] {
 
 export class Host {
   readonly lab: Lab;
-  readonly #daemons: DomZeroProcess[] = [];
+  /** In the order in which they were started. */
+  readonly #daemons = new Map<string, DomZeroProcess>();
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -53,6 +57,8 @@ export class Host {
     const host = new Host(lab);
     await host.#run('xenstored');
     await lab.run('xen-init-dom0');
+    // A guest that computes must not keep those waiting who serve it: emulated processors are slow.
+    await lab.run(['xl', 'sched-credit2', '-d', '0', '-w', String(DOM0_WEIGHT)]);
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }
@@ -91,19 +97,34 @@ export class Host {
 
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
+    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
+    const daemons = [...this.#daemons.values()];
+    for (const daemon of daemons.reverse()) codes.unshift((await daemon.stop()).code);
     return codes;
+  }
+
+  /** Runs `paravane` in dom0 and resolves with what it printed. */
+  async paravane(...args: string[]): Promise<string> {
+    const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 120_000 });
+    return out.trimEnd();
+  }
+
+  /** Ends a daemon by a signal and starts it again, with other options if any are given. */
+  async restart(service: string, signal: NodeJS.Signals, ...options: string[]): Promise<void> {
+    const daemon = this.#daemons.get(service);
+    daemon?.signal(signal);
+    await daemon?.exit;
+    await this.#run(service, ...options);
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.push(daemon);
+    this.#daemons.set(service, daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
   }
 }
