@@ -157,15 +157,11 @@ export class Guest {
    */
   async run(command: string): Promise<string> {
     const turn = ++this.#turns;
-    const [text, status] = await this.type(
-      `${command}; echo "ENDED-$?-$((${turn}))"`,
-      new RegExp(`ENDED-(\\d+)-${turn}\\b`),
+    // Neither marker stands so in the line that is typed, which the console shows too.
+    const [, said = '', status] = await this.type(
+      `echo "BEGAN-$((${turn}))"; ${command}; echo "ENDED-$?-$((${turn}))"`,
+      new RegExp(`BEGAN-${turn}\\r?\\n([^]*)ENDED-(\\d+)-${turn}\\b`),
     );
-    const from = text.length;
-    const { output } = this.console();
-    const written = output.slice(0, output.lastIndexOf(text) + from);
-    const begin = written.lastIndexOf(`$((${turn}))"`);
-    const said = written.slice(begin, -from).split('\n').slice(1).join('\n');
     if (status === '0') return said;
     throw new Error(`${this.name}: ${command}: exit status ${status}\n${said}`);
   }

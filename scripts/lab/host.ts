@@ -110,7 +110,7 @@ export class Host {
 
   /** Runs `paravane` in dom0 and resolves with what it printed. */
   async paravane(...args: string[]): Promise<string> {
-    const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 120_000 });
+    const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 200_000 });
     return out.trimEnd();
   }
 

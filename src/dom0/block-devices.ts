@@ -181,8 +181,11 @@ export async function detachDevice(
     throw new XenError('EPERM', operation, 'libxl has attached it: use xl block-detach');
   }
   await store.transaction(async (nodes) => {
-    if ((await nodes.readIfPresent(`${back}/state`)) === undefined) return;
+    const state = await nodes.readIfPresent(`${back}/state`);
+    if (state === undefined) return;
     await nodes.write(`${back}/online`, '0');
+    // A back end that has closed already would not do it again.
+    if (parseXenbusState(state) === XenbusStateClosed) return;
     await nodes.write(`${back}/state`, String(XenbusStateClosing));
   });
   await until(store, [back], timeout_ms, operation, async () => {

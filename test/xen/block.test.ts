@@ -1,5 +1,6 @@
 /** Our block ends against each peer on real Xen: Linux's, QEMU's, GRUB's and our own. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OUR_TYPE, type Peer, peerDisk } from '../../scripts/lab/block-peers.ts';
 import { debianKernel } from '../../scripts/lab/debian.ts';
 import {
   diskGuestInitramfs,
@@ -10,19 +11,63 @@ import {
   proveDisk,
   toolsGuestInitramfs,
 } from '../../scripts/lab/guest.ts';
-import { diskLine, type Host } from '../../scripts/lab/host.ts';
+import { diskLine, type Host, type Traces } from '../../scripts/lab/host.ts';
 import { BLOCK_FEATURES } from '../../src/block/features.ts';
-import { OUR_TYPE, type Peer, peerDisk } from './block-peers.ts';
+import { virtualDeviceNumber } from '../../src/dom0/virtual-device.ts';
 import { sharedHost } from './shared-lab.ts';
 
 const MIB = 2 ** 20;
 const DISK_MIB = 48;
+const KILLS = 20;
+
 const GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin';
 
 let host: Host;
 beforeAll(async () => {
   host = await sharedHost();
 });
+
+test(`a guest's verified load survives ${KILLS} SIGKILLs of the back end`, async () => {
+  const { lab } = host;
+  const before = await host.traces();
+  const image = '/tmp/killed.img';
+  await lab.run(['truncate', '-s', '64M', image]);
+  const guest = await Guest.create(lab, {
+    name: 'killed',
+    type: 'pv',
+    ramdisk: toolsGuestInitramfs(),
+    disks: [diskLine(guestToolsDisk(), 'xvda', 'ro'), diskLine(image, 'xvdb')],
+    memory_mib: 256,
+  });
+  await guest.shows(/GUEST-TOOLS-READY/);
+  // Every block is read back and its checksum compared soon after it was written, and all in the end.
+  const load = [
+    'tool fio --name=load --filename=/dev/xvdb --size=48M --rw=randrw --bsrange=4k-64k',
+    '--ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1',
+    '--verify_backlog=64 --fsync=32 --rate_iops=100 --eta=never --time_based --runtime=3600 --minimal --output=/tmp/load',
+  ].join(' ');
+  await guest.type(`${load} & echo LOAD-$((1 + 1))-BEGAN`, /LOAD-2-BEGAN/);
+  const lastWrite = () => lab.run(['stat', '-c', '%y', image]);
+  for (let kill = 0; kill < KILLS; kill++) {
+    await host.restart('blkback', 'SIGKILL');
+    const atRestart = await lastWrite();
+    const goesOn = async () => (await lastWrite()) !== atRestart || undefined;
+    await lab.waitFor('write of the guest after the restart', goesOn, 180_000);
+  }
+  await guest.type('killall -INT fio; wait; echo LOAD-ENDED-$((3 + 3))', /LOAD-ENDED-6/);
+  const [, error = ''] = await guest.type(
+    'echo "ERROR=$(cut -d";" -f5 /tools/tmp/load)."',
+    /ERROR=(\d*)\./,
+  );
+  expect(error).toBe('0');
+  const [, complaints = ''] = await guest.type(
+    'echo "COMPLAINTS=$(dmesg | grep -cE "I/O error|xvdb.*error")."',
+    /COMPLAINTS=(\d+)\./,
+  );
+  expect(complaints).toBe('0');
+  await guest.destroy();
+  expect(await host.leftovers(before)).toEqual([]);
+}, 900_000);
 
 test("GRUB's PV front end boots a kernel from our disk", async () => {
   const { lab } = host;
@@ -63,9 +108,16 @@ async function toolsGuest(name: string, type: GuestType, extra = ''): Promise<Gu
   return guest;
 }
 
+const ATTACH = ['--type', OUR_TYPE, '--timeout', '180'];
 const attach = (guest: string, disk: string, vdev: string, ...options: string[]) =>
-  host.paravane('block', 'attach', guest, disk, '--vdev', vdev, '--type', OUR_TYPE, ...options);
+  host.paravane('block', 'attach', guest, disk, '--vdev', vdev, ...ATTACH, ...options);
 const detach = (guest: string, vdev: string) => host.paravane('block', 'detach', guest, vdev);
+
+/** xl knows nothing of these disks. */
+async function destroy(guest: Guest): Promise<void> {
+  await host.paravane('block', 'detach', guest.name, 'xvda', '--force');
+  await guest.destroy();
+}
 
 /** Random writes with flushes between them, read back and compared; then the same from dom0. */
 async function checkContent(guest: Guest, vdev: string, image: string): Promise<void> {
@@ -141,15 +193,16 @@ describe("our back end and Linux's front end", () => {
     await checkFileSystem(guest, 'xvdc');
     await detach('matrix', 'xvdc');
     await host.lab.run(['losetup', '-d', loop]);
-    await guest.destroy();
-    await host.paravane('block', 'list');
+    await destroy(guest);
     expect(await host.leftovers(before)).toEqual([]);
   });
 });
 
 describe('our front end, whose disk our back end hands on to a guest,', () => {
   let guest: Guest;
+  let before: Traces;
   beforeAll(async () => {
+    before = await host.traces();
     await host.restart('blkback', 'SIGTERM', '--type', OUR_TYPE);
     guest = await toolsGuest('chain', 'pv');
   });
@@ -159,8 +212,9 @@ describe('our front end, whose disk our back end hands on to a guest,', () => {
     async (peer) => {
       const image = `/tmp/${peer}.img`;
       await host.lab.run(['truncate', '-s', `${DISK_MIB}M`, image]);
-      const disk = await peerDisk(host, peer, image);
-      await attach('chain', disk.target, 'xvdb');
+      const vdev = 'xvdq';
+      const disk = await peerDisk(host, peer, image, { domid: 0, vdev });
+      await attach('chain', `vbd:${virtualDeviceNumber(vdev)}`, 'xvdb');
       await checkContent(guest, 'xvdb', image);
       await checkFileSystem(guest, 'xvdb');
       await detach('chain', 'xvdb');
@@ -183,13 +237,15 @@ describe('our front end, whose disk our back end hands on to a guest,', () => {
     const image = '/tmp/locked.img';
     await host.lab.run(['truncate', '-s', '16M', image]);
     await attach('chain', image, 'xvdb');
-    const second = ['block', 'attach', 'chain', image, '--vdev', 'xvdc', '--type', OUR_TYPE];
-    await expect(host.paravane(...second)).rejects.toThrow(/in use by domain \d+, device 51728/);
+    await expect(attach('chain', image, 'xvdc')).rejects.toThrow(
+      /in use by domain \d+, device 51728/,
+    );
     await detach('chain', 'xvdb');
   });
 
   afterAll(async () => {
-    await guest?.destroy();
+    await destroy(guest);
+    expect(await host.leftovers(before)).toEqual([]);
     await host.restart('blkback', 'SIGTERM');
   });
 });
