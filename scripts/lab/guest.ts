@@ -5,6 +5,7 @@ import { CHECKOUT, debianKernel } from './debian.ts';
 import { guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
 import type { DomZeroProcess } from './process.ts';
+import { toolsDisk } from './tools-disk.ts';
 
 export type GuestType = 'pv' | 'pvh';
 
@@ -19,6 +20,19 @@ export function diskGuestInitramfs(): string {
   return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
 }
 
+/** Programs of Debian's that a guest with `toolsGuestInitramfs()` has. */
+const GUEST_TOOLS = ['fio', 'mkfs.ext4', 'e2fsck', 'blkdiscard', 'blockdev', 'cmp'];
+
+/** The initramfs of a guest that is told at its console what to do with its disks. */
+export function toolsGuestInitramfs(): string {
+  return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-tools.sh'), 'utf8'));
+}
+
+/** The disk that such a guest must have as xvda, read-only. */
+export function guestToolsDisk(): string {
+  return toolsDisk(GUEST_TOOLS);
+}
+
 export interface GuestConfig {
   readonly name: string;
   readonly type: GuestType;
@@ -30,6 +44,9 @@ export interface GuestConfig {
   readonly commandLine?: string;
   /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
   readonly onReboot?: 'destroy' | 'restart';
+  /** Added to the kernel's command line; `module.parameter=value` reaches the module. */
+  readonly extra?: string;
+  readonly vcpus?: number;
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
@@ -39,8 +56,8 @@ export interface GuestConfig {
 
 function xlConfig(config: GuestConfig): string {
   const { name, type, kernel = debianKernel().image, ramdisk, disks = [] } = config;
-  const { commandLine = 'console=hvc0 quiet panic=-1', memory_mib = 192 } = config;
-  const { onReboot = 'restart' } = config;
+  const { memory_mib = 192, vcpus = 1, extra = '', onReboot = 'restart' } = config;
+  const { commandLine = `console=hvc0 quiet panic=-1 ${extra}` } = config;
   return [
     `name = "${name}"`,
     `type = "${type}"`,
@@ -48,16 +65,21 @@ function xlConfig(config: GuestConfig): string {
     ...(ramdisk === undefined ? [] : [`ramdisk = "${ramdisk}"`]),
     `extra = "${commandLine}"`,
     `memory = ${memory_mib}`,
+    `vcpus = ${vcpus}`,
     `on_reboot = "${onReboot}"`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     '',
   ].join('\n');
 }
 
-/** Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256. */
-export async function makeDisk(lab: Lab, path: string): Promise<void> {
+/**
+ * Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256.
+ *
+ * @param more a directory whose content is on the disk too
+ */
+export async function makeDisk(lab: Lab, path: string, more?: string): Promise<void> {
   await lab.run(
-    `content=$(mktemp -d) && cd "$content" &&
+    `content=$(mktemp -d) && cd "$content" && ${more === undefined ? '' : `cp -r ${more}/. . &&`}
      head -c ${GIVEN_MIB}M /dev/urandom >given && sha256sum given >given.sha256 &&
      truncate -s ${DISK_MIB}M ${path} && mkfs.ext4 -q -d "$content" ${path} && rm -r "$content"`,
     { timeout_ms: GUEST_LIMIT_MS },
@@ -76,6 +98,7 @@ export class Guest {
   readonly name: string;
   readonly #lab: Lab;
   #console: DomZeroProcess | undefined;
+  #turns = 0;
 
   private constructor(lab: Lab, name: string) {
     this.#lab = lab;
@@ -136,6 +159,21 @@ export class Guest {
     const from = console.output.length;
     console.write(`${line}\r`);
     return console.waitFor(answer, GUEST_LIMIT_MS, from);
+  }
+
+  /**
+   * Runs a command at the guest's console and resolves with what it wrote. Rejects unless its exit
+   * status is 0.
+   */
+  async run(command: string): Promise<string> {
+    const turn = ++this.#turns;
+    // Neither marker stands so in the line that is typed, which the console shows too.
+    const [, said = '', status] = await this.type(
+      `echo "BEGAN-$((${turn}))"; ${command}; echo "ENDED-$?-$((${turn}))"`,
+      new RegExp(`BEGAN-${turn}\\r?\\n([^]*)ENDED-(\\d+)-${turn}\\b`),
+    );
+    if (status === '0') return said;
+    throw new Error(`${this.name}: ${command}: exit status ${status}\n${said}`);
   }
 
   async shutdown(): Promise<void> {

@@ -12,7 +12,10 @@ const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
 
 const LIVE_UPDATE_LIMIT_MS = 120_000;
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 180_000;
+
+/** Of the processors, beside the 256 of each guest. */
+const DOM0_WEIGHT = 2048;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
@@ -55,7 +58,8 @@ async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
 
 export class Host {
   readonly lab: Lab;
-  readonly #daemons: DomZeroProcess[] = [];
+  /** In the order in which they were started. */
+  readonly #daemons = new Map<string, DomZeroProcess>();
 
   private constructor(lab: Lab) {
     this.lab = lab;
@@ -69,8 +73,10 @@ export class Host {
   static async start(lab: Lab, xenstored: 'ours' | 'c' = 'ours'): Promise<Host> {
     const host = new Host(lab);
     if (xenstored === 'ours') await host.#run('xenstored');
-    else host.#daemons.push(await startCXenstored(lab));
+    else host.#daemons.set('xenstored', await startCXenstored(lab));
     await lab.run('xen-init-dom0');
+    // A guest that computes must not keep those waiting who serve it: emulated processors are slow.
+    await lab.run(['xl', 'sched-credit2', '-d', '0', '-w', String(DOM0_WEIGHT)]);
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }
@@ -109,27 +115,14 @@ export class Host {
 
   /** The latest process of one of our services. */
   daemon(service: string): DomZeroProcess {
-    const isIt = ({ command }: DomZeroProcess) => command.includes(` run ${service}`);
-    const daemon = this.#daemons.findLast(isIt);
+    const daemon = this.#daemons.get(service);
     if (daemon === undefined) throw new Error(`no ${service} was started here`);
     return daemon;
   }
 
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
-  }
-
-  /**
-   * Kills xenstored as SIGKILL does and starts another at once, which takes up what the journal of
-   * the first one holds. Resolves when it serves.
-   */
-  async killXenstored(): Promise<void> {
-    const killed = this.daemon('xenstored');
-    killed.signal('SIGKILL');
-    await killed.exit;
-    this.#daemons.splice(this.#daemons.indexOf(killed), 1);
-    await this.#run('xenstored');
+    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
   }
 
   /**
@@ -146,13 +139,28 @@ export class Host {
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
+    const daemons = [...this.#daemons.values()];
+    for (const daemon of daemons.reverse()) codes.unshift((await daemon.stop()).code);
     return codes;
+  }
+
+  /** Runs `paravane` in dom0 and resolves with what it printed. */
+  async paravane(...args: string[]): Promise<string> {
+    const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 200_000 });
+    return out.trimEnd();
+  }
+
+  /** Ends a daemon by a signal and starts it again, with other options if any are given. */
+  async restart(service: string, signal: NodeJS.Signals, ...options: string[]): Promise<void> {
+    const daemon = this.daemon(service);
+    daemon.signal(signal);
+    await daemon.exit;
+    await this.#run(service, ...options);
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
     const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.push(daemon);
+    this.#daemons.set(service, daemon);
     await daemon.waitFor(/is ready/, START_LIMIT_MS);
   }
 }

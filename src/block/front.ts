@@ -37,6 +37,9 @@ const PAGES_MAX_DEFAULT = 512;
 /** Handshakes in a row, with no request answered between them, before the disk counts as lost. */
 const RESTARTS_MAX = 10;
 
+/** How long a back end may take to close its end. */
+const CLOSE_MS_MAX = 5000;
+
 const USE = 'use a disk';
 
 export interface BlockFrontOptions {
@@ -149,6 +152,7 @@ export class BlockFront implements BlockDevice {
     await this.device?.abandon();
   }
 
+  /** Waits for what is under way, and for the back end to let go. */
   async close(): Promise<void> {
     this.closing = true;
     // Without a back end nothing would ever be answered.
@@ -158,8 +162,11 @@ export class BlockFront implements BlockDevice {
       });
     }
     this.end(new XenError('ENOTCONN', USE, 'its device is closed'));
+    // A back end that does not answer is not waited for: what is shared ends with our side of it.
+    const patience = this.parts.clock.after(CLOSE_MS_MAX, () => void this.device?.abandon());
     await this.device?.close();
     await this.followed;
+    patience.cancel();
   }
 
   private startDevice(): Promise<FrontDevice> {

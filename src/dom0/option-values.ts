@@ -22,3 +22,20 @@ export function namedNumbers(names: readonly string[]) {
     return { ...previous, [name]: number(value) };
   };
 }
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  K: 2 ** 10,
+  M: 2 ** 20,
+  G: 2 ** 30,
+  T: 2 ** 40,
+};
+
+/** A number of bytes, such as `512`, `50M` or `2G`. */
+export function byteCount(argument: string): number {
+  const [, digits, unit = ''] = /^([1-9]\d{0,8})([KMGT]?)$/.exec(argument) ?? [];
+  if (digits === undefined) {
+    throw new InvalidArgumentError('it is a whole number from 1 on, with K, M, G or T for more.');
+  }
+  return Number(digits) * UNITS[unit]!;
+}

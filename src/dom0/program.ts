@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
+import { addBlockCommand } from './block-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
@@ -30,6 +31,7 @@ Examples:
   paravane ls -f /local/domain/1
   paravane write /tool/greeting hello
   paravane watch -n 2 @releaseDomain
+  paravane block attach guest /srv/data.img
   paravane read --help
 `;
 
@@ -66,6 +68,7 @@ export async function runProgram(
   addTraceCommand(commands);
   addTopCommand(commands);
   addVchanCommand(program);
+  addBlockCommand(program, terminal, setExitCode);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);
   try {

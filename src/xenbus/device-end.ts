@@ -53,7 +53,6 @@ export abstract class DeviceEnd implements DeviceKeys {
   protected readonly peerPath: string;
   private readonly stepper: Stepper;
   private readonly watches: XenstoreWatch[] = [];
-  private reportedError = false;
   private failure: { readonly error: unknown; handled: boolean } | undefined;
 
   constructor(parts: DeviceEndParts) {
@@ -197,7 +196,6 @@ export abstract class DeviceEnd implements DeviceKeys {
   private async writeErrorNode(error: unknown): Promise<void> {
     const text = `${errorCode(error) ?? 'EIO'} ${errorMessage(error)}`;
     await this.xenstore.write(`${this.errorPath()}/error`, toNodeText(text));
-    this.reportedError = true;
   }
 
   /** Where an end reports its errors: `error/` and its own path, both below its domain's home. */
@@ -207,10 +205,10 @@ export abstract class DeviceEnd implements DeviceKeys {
   }
 
   private async removeErrorNode(): Promise<void> {
-    if (!this.reportedError) return;
-    this.reportedError = false;
     const home = domainHome(this.domid);
     await this.xenstore.transaction(async (nodes) => {
+      // It may be there from a former process of this end, which was killed.
+      if ((await nodes.readIfPresent(`${this.errorPath()}/error`)) === undefined) return;
       await nodes.remove(`${this.errorPath()}/error`);
       for (let path = this.errorPath(); path !== home; path = parentPath(path)) {
         if ((await nodes.list(path)).length > 0) return;

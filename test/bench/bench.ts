@@ -6,6 +6,7 @@ import type { BenchOptions, Row } from './rounds.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
   attacks: async (options) => (await import('./attacks.ts')).benchAttacks(options),
+  block: async (options) => (await import('./block.ts')).benchBlock(options),
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
 };
 

@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { C_XENSTORED, setUpStandIn } from '../xenstored/c-daemon/stand-in.ts';
-import type { Side } from './rounds.ts';
+
+/** Whose daemon: ours, C's, or that of OCaml. */
+export type Side = 'ours' | 'c' | 'ocaml';
 
 const OXENSTORED = '/usr/lib/xen-4.17/bin/oxenstored';
 const OXENSTORED_CONFIG = '/etc/xen/oxenstored.conf';

@@ -21,9 +21,8 @@ import {
   median,
   type Quantity,
   type Row,
-  type Side,
 } from './rounds.ts';
-import { DAEMON_CPU, Daemon } from './xenstored-daemons.ts';
+import { DAEMON_CPU, Daemon, type Side } from './xenstored-daemons.ts';
 
 /** Where the clients of a daemon run that is to be kept busy. */
 const CLIENTS_CPU = 0;

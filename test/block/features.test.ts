@@ -8,6 +8,8 @@ import {
   BLKIF_RSP_EOPNOTSUPP,
   BLKIF_RSP_OKAY,
 } from '../../src/abi/io/blkif.ts';
+import { XenError } from '../../src/base/errors.ts';
+import { DiskLayer } from '../../src/block/disk-layer.ts';
 import { BLOCK_FEATURES, type BlockFeature } from '../../src/block/features.ts';
 import type { BlockFrontOptions } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
@@ -19,6 +21,15 @@ import { RawFront } from './raw-front.ts';
 import { RecordingDisk } from './recording-disk.ts';
 
 const SIZE = 1 << 20;
+
+class FullDisk extends DiskLayer {
+  isFull = true;
+
+  override async write(position: number, sources: readonly Uint8Array[]): Promise<void> {
+    if (this.isFull) throw new XenError('ENOSPC', 'write to a disk', 'no space is left');
+    await this.below.write(position, sources);
+  }
+}
 
 async function end(host: BlockHost, guest: HostGuest, device: HostDevice): Promise<void> {
   await host.destroy(guest, [device]);
@@ -290,4 +301,32 @@ test('segments of less than a sector make up whole sectors of 4096 bytes', async
   expect(disk.bytes.lastIndexOf(1)).toBe(4096 + 3583);
   expect(disk.bytes.lastIndexOf(2)).toBe(8191);
   await end(host, guest, front.device);
+});
+
+test('a disk that is not there fails the device with its name', async () => {
+  const host = await BlockHost.start();
+  const guest = await host.guest();
+  const device = await host.attachDisk(guest, new MemoryDisk(SIZE));
+  host.disks.clear();
+  const front = new RawFront(host, guest, XVDA);
+  await front.publish();
+  expect(await front.backState()).toBe('5');
+  const error = await host.value(`/local/domain/0/error${device.back.slice(15)}/error`);
+  expect(error).toContain(`open disk /disks/${guest.domid}-${XVDA}`);
+  await end(host, guest, device);
+});
+
+test('a disk that is full gives an I/O error, and goes on when there is room', async () => {
+  const host = await BlockHost.start();
+  const guest = await host.guest();
+  const full = new FullDisk(new MemoryDisk(SIZE));
+  const device = await host.attachDisk(guest, full);
+  const front = await host.front(guest);
+  await expect(host.finish(front.write(0, [new Uint8Array(4096)]))).rejects.toMatchObject({
+    code: 'EIO',
+  });
+  await host.finish(front.read(0, [new Uint8Array(4096)]));
+  full.isFull = false;
+  await host.finish(front.write(0, [new Uint8Array(4096)]));
+  await end(host, guest, device);
 });

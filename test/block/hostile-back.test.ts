@@ -182,6 +182,17 @@ test('a page that the back end keeps mapped is not used for anything else (XSA-3
   back.release();
 });
 
+test('a back end that never closes does not keep the guest waiting', async () => {
+  const front = await connected();
+  const before_ms = host.world.clock.now_ms();
+  await host.finish(front.close());
+  expect(host.world.clock.now_ms() - before_ms).toBe(5000);
+  expect(host.world.leftovers().filter((line) => line.includes('grant'))).toEqual(
+    // The ring is still mapped by the back end.
+    [expect.stringContaining('revoked but still mapped')],
+  );
+});
+
 test('a back end that signals without a response makes the guest pause (XSA-391)', async () => {
   const front = await connected();
   const before_ms = host.world.clock.now_ms();

@@ -107,6 +107,29 @@ describe.each([
     },
   );
 
+  test.each([71, 72, 73, 74])(
+    'kills, late and false signals and pages that cannot be mapped lose no write, seed %i',
+    async (seed) => {
+      const { host, guest, disk, device, front, working, someTime } = await start(seed);
+      Object.assign(host.world.faults, { delayEvent: 0.3, spuriousEvent: 0.2, refuseMap: 0.05 });
+      for (let kills = 0; kills < 6; kills++) {
+        await someTime();
+        host.process.kill();
+        await host.startBack();
+      }
+      await host.finish(working);
+      // What each lane wrote last is on the disk, whoever was alive then.
+      for (let lane = 0; lane < 8; lane++) {
+        const begin = (lane * SIZE) / 8 + 7 * 512;
+        const expected = pattern(40_960, seed * 1000 + lane * 100 + 7);
+        expectSame(disk.bytes.subarray(begin, begin + expected.length), expected);
+      }
+      host.world.faults.refuseMap = 0;
+      await host.finish(front.close());
+      await end(host, guest, [device]);
+    },
+  );
+
   test('a device that is detached under load fails what was not answered', async () => {
     const { host, guest, device, front, working, someTime } = await start(61);
     await someTime();

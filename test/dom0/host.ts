@@ -30,8 +30,8 @@ export interface Host {
 
 /** A subcommand on xenstore gets the socket as an option; others have none. */
 function withSocket(args: readonly string[], socket: string): string[] {
-  const [command = '', ...rest] = args;
-  return [command, '--socket', socket, ...rest];
+  const words = args[0] === 'block' ? 2 : 1;
+  return [...args.slice(0, words), '--socket', socket, ...args.slice(words)];
 }
 
 /** Resolves with what ends it. */

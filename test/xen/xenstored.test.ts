@@ -28,7 +28,7 @@ test(
 
     for (let kill = 0; kill < KILLS; kill++) {
       await sleep(PAUSE_MIN_MS + prng.below(PAUSE_MAX_MS - PAUSE_MIN_MS));
-      await host.killXenstored();
+      await host.restart('xenstored', 'SIGKILL');
     }
 
     for (const guest of guests) await hasMetNoError(guest);
