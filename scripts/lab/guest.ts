@@ -1,8 +1,10 @@
 /** A stock Linux guest in the lab, made and driven as a user would: xl and its console. */
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CHECKOUT, debianKernel } from './debian.ts';
-import { guestInitramfs } from './initramfs.ts';
+import { DEVICE_NODE_MODULES, guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
 import type { DomZeroProcess } from './process.ts';
 
@@ -17,6 +19,35 @@ const GUEST_LIMIT_MS = 180_000;
 /** The guest's initramfs: it proves its disk (guest-disk.sh) and leaves a shell at its console. */
 export function diskGuestInitramfs(): string {
   return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
+}
+
+/** The guest's initramfs for one whose disk `makeProgramDisk` has made. */
+export function programGuestInitramfs(): string {
+  const tail = readFileSync(join(CHECKOUT, 'scripts/lab/guest-programs.sh'), 'utf8');
+  return guestInitramfs(tail, DEVICE_NODE_MODULES);
+}
+
+/** The libraries that a program or library loads at its start. */
+function librariesOf(path: string): string[] {
+  const { stdout } = spawnSync('ldd', [path], { encoding: 'utf8' });
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, library]) => library as string);
+}
+
+/**
+ * Makes an image of a file system with files of this machine and the libraries that they need, all
+ * at the paths that they have here. It is to be attached for reading.
+ */
+export function makeProgramDisk(image: string, files: readonly string[]): void {
+  const root = mkdtempSync(join(tmpdir(), 'paravane-programs-'));
+  try {
+    for (const file of new Set(files.flatMap((path) => [path, ...librariesOf(path)]))) {
+      cpSync(file, join(root, file), { recursive: true, dereference: true });
+    }
+    execFileSync('truncate', ['-s', '400M', image]);
+    execFileSync('mkfs.ext4', ['-q', '-d', root, image]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 }
 
 export interface GuestConfig {

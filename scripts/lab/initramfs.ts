@@ -39,6 +39,9 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
+/** The device nodes in /dev/xen, for a guest whose programs speak to other domains. */
+export const DEVICE_NODE_MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xenfs'];
+
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -97,9 +100,11 @@ export function dom0Initramfs(): string {
  * Path of a stock Linux guest's initramfs.
  *
  * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
+ * @param modules further modules of its kernel
  */
-export function guestInitramfs(tail: string): string {
-  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES);
+export function guestInitramfs(tail: string, modules: readonly string[] = []): string {
+  const all = [...GUEST_MODULES, ...modules];
+  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, all);
 }
 
 /** Path of Xen as the plain ELF file that QEMU's multiboot loader wants. */

@@ -6,6 +6,7 @@ import type { BenchOptions, Row } from './rounds.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
+  vchan: async (options) => (await import('./vchan.ts')).benchVchan(options),
 };
 
 const USAGE = `usage: npm run bench -- NAME [--json FILE] [--quick]

@@ -1,5 +1,7 @@
 /** What a bench prints. */
-import type { Row } from './rounds.ts';
+import { PEERS, type Row } from './rounds.ts';
+
+const NAMES = { c: 'C', ocaml: 'OCaml', socket: 'socket' } as const;
 
 function shown(value: number | undefined): string {
   if (value === undefined) return '-';
@@ -10,13 +12,17 @@ function ratio(ours: number, peer: number | undefined): string {
   return peer === undefined || peer === 0 ? '-' : (ours / peer).toFixed(2);
 }
 
-/** The rows as a table for people; a ratio is ours over theirs. */
+/** The rows as a table for people, with a column for each peer that there is; a ratio is ours over theirs. */
 export function table(rows: readonly Row[]): string {
+  const sides = PEERS.filter((side) => rows.some(({ peers }) => peers[side] !== undefined));
   const lines = [
-    ['', 'unit', 'better', 'ours', 'C', 'OCaml', 'ours/C', 'ours/OCaml'],
-    ...rows.map(({ name, unit, better, ours, peers: { c, ocaml } }) => [
-      ...[name, unit, better, shown(ours), shown(c), shown(ocaml)],
-      ...[ratio(ours, c), ratio(ours, ocaml)],
+    ['', 'unit', 'better', 'ours']
+      .concat(sides.map((side) => NAMES[side]))
+      .concat(sides.map((side) => `ours/${NAMES[side]}`)),
+    ...rows.map(({ name, unit, better, ours, peers }) => [
+      ...[name, unit, better, shown(ours)],
+      ...sides.map((side) => shown(peers[side])),
+      ...sides.map((side) => ratio(ours, peers[side])),
     ]),
   ];
   const widths = lines[0]?.map((_, column) =>

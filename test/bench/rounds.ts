@@ -5,8 +5,10 @@ export interface BenchOptions {
   readonly quick: boolean;
 }
 
-/** Whose daemon: ours, C's, or that of OCaml. */
-export type Side = 'ours' | 'c' | 'ocaml';
+/** Whose it is: ours, C's, that of OCaml; or a Unix socket, which needs nobody's. */
+export type Side = 'ours' | (typeof PEERS)[number];
+
+export const PEERS = ['c', 'ocaml', 'socket'] as const;
 
 export interface Quantity {
   readonly name: string;
@@ -55,9 +57,13 @@ export async function measureInTurns(
           .filter((one) => one.side === side)
           .flatMap(({ figures }) => figures.get(quantity.name) ?? []),
       );
-    const [ours, c, ocaml] = [medianOf('ours'), medianOf('c'), medianOf('ocaml')];
+    const ours = medianOf('ours');
     if (ours === undefined) throw new Error(`ours has no figure for "${quantity.name}"`);
-    const peers = { ...(c === undefined ? {} : { c }), ...(ocaml === undefined ? {} : { ocaml }) };
+    const peers: Partial<Record<Exclude<Side, 'ours'>, number>> = {};
+    for (const side of PEERS) {
+      const figure = medianOf(side);
+      if (figure !== undefined) peers[side] = figure;
+    }
     return { ...quantity, ours, peers };
   });
 }

@@ -65,21 +65,25 @@ export class LocalHost {
     return end;
   }
 
-  /** Starts a C program that is linked with libxenvchan. */
-  spawnC(program: string, ...args: readonly string[]): ChildProcess {
+  /** What a C program that is linked with libxenvchan needs in its environment. */
+  environmentForC(): Record<string, string> {
     const library = join(this.directory, 'stand-in.so');
     if (!existsSync(library)) {
       const flags = ['-shared', '-fPIC', '-O2'];
       compile(join(import.meta.dirname, 'stand-in.c'), library, ...flags);
     }
+    return {
+      LD_PRELOAD: library,
+      PARAVANE_SHARED_MEMORY: this.directory,
+      XENSTORED_PATH: join(this.directory, 'xenstored'),
+    };
+  }
+
+  /** Starts such a program. */
+  spawnC(program: string, ...args: readonly string[]): ChildProcess {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: {
-        ...process.env,
-        LD_PRELOAD: library,
-        PARAVANE_SHARED_MEMORY: this.directory,
-        XENSTORED_PATH: join(this.directory, 'xenstored'),
-      },
+      env: { ...process.env, ...this.environmentForC() },
     });
     this.children.push(child);
     return child;
