@@ -1,6 +1,6 @@
 /** A stock Linux guest in the lab, made and driven as a user would: xl and its console. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CHECKOUT, debianKernel } from './debian.ts';
@@ -12,6 +12,7 @@ export type GuestType = 'pv' | 'pvh';
 
 const DISK_MIB = 160;
 const GIVEN_MIB = 8;
+const PROGRAM_DISK_MIB = 400;
 
 /** Emulated, a guest needs its time; a machine under load more. */
 const GUEST_LIMIT_MS = 180_000;
@@ -43,7 +44,8 @@ export function makeProgramDisk(image: string, files: readonly string[]): void {
     for (const file of new Set(files.flatMap((path) => [path, ...librariesOf(path)]))) {
       cpSync(file, join(root, file), { recursive: true, dereference: true });
     }
-    execFileSync('truncate', ['-s', '400M', image]);
+    writeFileSync(image, '');
+    truncateSync(image, PROGRAM_DISK_MIB * 2 ** 20);
     execFileSync('mkfs.ext4', ['-q', '-d', root, image]);
   } finally {
     rmSync(root, { recursive: true });
