@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT, debianKernel } from './debian.ts';
-import { guestInitramfs } from './initramfs.ts';
+import { DEVICE_NODE_MODULES, guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
 import type { DomZeroProcess } from './process.ts';
 import { toolsDisk } from './tools-disk.ts';
@@ -18,6 +18,12 @@ const GUEST_LIMIT_MS = 180_000;
 /** The guest's initramfs: it proves its disk (guest-disk.sh) and leaves a shell at its console. */
 export function diskGuestInitramfs(): string {
   return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
+}
+
+/** The guest's initramfs for one whose disk `makeProgramDisk` has made. */
+export function programGuestInitramfs(): string {
+  const tail = readFileSync(join(CHECKOUT, 'scripts/lab/guest-programs.sh'), 'utf8');
+  return guestInitramfs(tail, [], DEVICE_NODE_MODULES);
 }
 
 /** Programs of Debian's that a guest with `toolsGuestInitramfs()` has. */

@@ -39,6 +39,9 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
+/** The device nodes in /dev/xen, for a guest whose programs speak to other domains. */
+export const DEVICE_NODE_MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xenfs'];
+
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -125,9 +128,15 @@ export function dom0Initramfs(): string {
  *
  * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
  * @param programs paths that `guestProgram` gave; each is in the guest's search path by its name
+ * @param modules further modules of its kernel
  */
-export function guestInitramfs(tail: string, programs: readonly string[] = []): string {
-  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES, programs);
+export function guestInitramfs(
+  tail: string,
+  programs: readonly string[] = [],
+  modules: readonly string[] = [],
+): string {
+  const all = [...GUEST_MODULES, ...modules];
+  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, all, programs);
 }
 
 /** Path of Xen as the plain ELF file that QEMU's multiboot loader wants. */

@@ -11,12 +11,15 @@ import {
   realpathSync,
   rmSync,
   statSync,
+  truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cached, digest } from './initramfs.ts';
 
 const SPARE_MIB = 16;
+const PROGRAM_DISK_MIB = 400;
 
 /** Path of a program in Debian's usual directories. */
 function programPath(name: string): string {
@@ -54,4 +57,22 @@ export function toolsDisk(programs: readonly string[]): string {
       rmSync(root, { recursive: true });
     }
   });
+}
+
+/**
+ * Makes an image of a file system with files of this machine and the libraries that they need, all
+ * at the paths that they have here. It is to be attached for reading.
+ */
+export function makeProgramDisk(image: string, files: readonly string[]): void {
+  const root = mkdtempSync(join(tmpdir(), 'paravane-programs-'));
+  try {
+    for (const file of new Set(files.flatMap((path) => [path, ...libraries(path)]))) {
+      cpSync(file, join(root, file), { recursive: true, dereference: true });
+    }
+    writeFileSync(image, '');
+    truncateSync(image, PROGRAM_DISK_MIB * 2 ** 20);
+    execFileSync('mkfs.ext4', ['-q', '-d', root, image]);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 }

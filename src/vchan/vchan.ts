@@ -58,6 +58,7 @@ export class Vchan implements ByteStream {
   private readonly flags: (typeof VCHAN_FLAGS)[VchanRole];
   private readonly reader: ByteRingReader;
   private readonly writer: ByteRingWriter;
+  private readonly receiveSize: number;
   private readonly sendSize: number;
   private readonly channel: EventChannel;
   private readonly release: () => void;
@@ -72,15 +73,14 @@ export class Vchan implements ByteStream {
   private knownProduced = 0;
   /** Bytes written in all. */
   private written = 0;
-  /** What was done in this turn of the event loop and the peer may wait for. */
-  private owed = 0;
 
   constructor(parts: VchanParts) {
     const { role, left, right } = parts;
     this.page = parts.page;
     this.flags = VCHAN_FLAGS[role];
-    this.reader = new ByteRingReader(role === 'client' ? right : left);
-    const outgoing = role === 'client' ? left : right;
+    const [incoming, outgoing] = role === 'client' ? [right, left] : [left, right];
+    this.reader = new ByteRingReader(incoming);
+    this.receiveSize = incoming.data.length;
     this.writer = new ByteRingWriter(outgoing);
     this.sendSize = outgoing.data.length;
     this.channel = parts.channel;
@@ -90,9 +90,13 @@ export class Vchan implements ByteStream {
   read(target: Uint8Array): number {
     if (this.over || target.length === 0) return 0;
     try {
-      const length = this.takeBytes(target);
+      let length = this.takeBytes(target);
+      if (length < target.length && !this.awaitsBytes) {
+        this.awaitBytes();
+        // What was written before the peer could see that we wait for it.
+        if (this.reader.available > 0) length += this.takeBytes(target.subarray(length));
+      }
       this.knownProduced = this.reader.produced;
-      if (length > 0) this.owe(VCHAN_NOTIFY_READ);
       return length;
     } catch (error) {
       return this.fail(error);
@@ -103,9 +107,12 @@ export class Vchan implements ByteStream {
   write(source: Uint8Array): number {
     if (source.length === 0 || this.peerGone) return 0;
     try {
-      const length = this.putBytes(source);
+      let length = this.putBytes(source);
+      if (length < source.length && !this.awaitsRoom) {
+        this.awaitRoom();
+        if (this.writer.space > 0) length += this.putBytes(source.subarray(length));
+      }
       this.written += length;
-      if (length > 0) this.owe(VCHAN_NOTIFY_WRITE);
       return length;
     } catch (error) {
       return this.fail(error);
@@ -175,7 +182,6 @@ export class Vchan implements ByteStream {
 
   close(): void {
     if (this.closed) return;
-    this.settleNotify();
     this.closed = true;
     this.release();
   }
@@ -184,21 +190,29 @@ export class Vchan implements ByteStream {
     return this.closed || this.failure !== undefined;
   }
 
+  // Both go by halves of the ring, and the peer is told of each half at once: it works on one while
+  // we are busy with the other.
+
   private takeBytes(target: Uint8Array): number {
-    const length = this.reader.read(target);
-    if (length === target.length || this.awaitsBytes) return length;
-    this.awaitBytes();
-    // What was written before the peer could see that we wait for it.
-    if (this.reader.available === 0) return length;
-    return length + this.reader.read(target.subarray(length));
+    const half = this.receiveSize >> 1;
+    for (let taken = 0; ; ) {
+      const most = Math.min(half, target.length - taken);
+      const length = this.reader.read(target.subarray(taken, taken + most));
+      if (length > 0) this.tell(VCHAN_NOTIFY_READ);
+      taken += length;
+      if (length < half || taken === target.length) return taken;
+    }
   }
 
   private putBytes(source: Uint8Array): number {
-    const length = this.writer.write(source);
-    if (length === source.length || this.awaitsRoom) return length;
-    this.awaitRoom();
-    if (this.writer.space === 0) return length;
-    return length + this.writer.write(source.subarray(length));
+    const half = this.sendSize >> 1;
+    for (let put = 0; ; ) {
+      const most = Math.min(half, source.length - put);
+      const length = this.writer.write(source.subarray(put, put + most));
+      if (length > 0) this.tell(VCHAN_NOTIFY_WRITE);
+      put += length;
+      if (length < half || put === source.length) return put;
+    }
   }
 
   private awaitBytes(): void {
@@ -220,20 +234,11 @@ export class Vchan implements ByteStream {
     }
   }
 
-  /** All that happens in one turn of the event loop is told by one signal. */
-  private owe(bit: number): void {
-    if (this.owed === 0) void Promise.resolve().then(() => this.settleNotify());
-    this.owed |= bit;
-  }
-
-  private settleNotify(): void {
-    const { owed } = this;
-    this.owed = 0;
-    // The channel may be closed already, where the whole hypervisor handle was.
-    if (owed === 0 || this.closed || this.channel.closed) return;
+  /** Signals the peer if it waits for what we have just done. */
+  private tell(bit: number): void {
     const { peerWishes } = this.flags;
-    if ((Atomics.load(this.page, peerWishes) & owed) === 0) return;
-    if ((Atomics.and(this.page, peerWishes, ~owed) & owed) !== 0) this.signal();
+    if ((Atomics.load(this.page, peerWishes) & bit) === 0) return;
+    if ((Atomics.and(this.page, peerWishes, ~bit) & bit) !== 0) this.signal();
   }
 
   private signal(): void {

@@ -14,8 +14,8 @@ import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { FileDisk } from '../../src/node/file-disk.ts';
-import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { NbdDisk } from '../../src/node/nbd-disk.ts';
+import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { startBlkback } from './service.ts';
 
 export interface BlkbackSettings {

@@ -22,12 +22,12 @@ import {
   type Quantity,
   type Row,
 } from './rounds.ts';
-import { DAEMON_CPU, Daemon, type Side } from './xenstored-daemons.ts';
+import { DAEMON_CPU, Daemon, type DaemonSide } from './xenstored-daemons.ts';
 
 /** Where the clients of a daemon run that is to be kept busy. */
 const CLIENTS_CPU = 0;
 
-const SIDES: readonly Side[] = ['ours', 'c', 'ocaml'];
+const SIDES: readonly DaemonSide[] = ['ours', 'c', 'ocaml'];
 
 interface Counts {
   readonly rounds: number;

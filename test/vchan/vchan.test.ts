@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { VchanInterface } from '../../src/abi/io/libxenvchan.ts';
 import { DOM0 } from '../../src/base/ids.ts';
 import { connectVchan } from '../../src/vchan/client.ts';
-import type { Vchan } from '../../src/vchan/vchan.ts';
+import type { Vchan, VchanHost } from '../../src/vchan/vchan.ts';
 import { pattern, User, VchansHost } from './vchan-host.ts';
 
 const seeds = fc.integer({ min: 0, max: 0xffffffff });
@@ -19,6 +19,45 @@ test('the keys and their permissions are those of libxenvchan', async () => {
       { domid: host.client.domid, access: 'r' },
     ]);
   }
+  await host.endAll();
+});
+
+test('a set-up takes five requests of xenstore on one side and three on the other', async () => {
+  const host = await VchansHost.start();
+  const asked: string[] = [];
+  const counted = <Host extends VchanHost>(who: string, end: Host): Host => ({
+    ...end,
+    xenstore: new Proxy(end.xenstore, {
+      get: (target, name) => {
+        const method: unknown = Reflect.get(target, name);
+        if (typeof method !== 'function') return method;
+        return (...args: unknown[]) => {
+          asked.push(`${who} ${String(name)}`);
+          return method.apply(target, args);
+        };
+      },
+    }),
+  });
+  let accepted: Vchan | undefined;
+  const onConnection = (vchan: Vchan) => {
+    accepted = vchan;
+  };
+  const server = counted('server', host.server);
+  await host.listen({ connections_max: 2 }, onConnection, server);
+  const client = counted('client', host.hostOf(host.client));
+  const vchan = await host.finish(connectVchan(client, DOM0, host.path));
+  await host.settle();
+  const publishing = ['remove', 'write', 'setPermissions', 'write', 'setPermissions'];
+  const ofServer = publishing.map((name) => `server ${name}`);
+  expect(asked).toEqual([
+    ...ofServer,
+    // Once for as many clients as there will be: is their domain still there?
+    ...['server watch', 'server isDomainIntroduced'],
+    ...['client read', 'client read', 'client readIfPresent'],
+    ...ofServer,
+  ]);
+  vchan.close();
+  accepted!.close();
   await host.endAll();
 });
 

@@ -21,8 +21,18 @@ export function missingForProxy(): string | undefined {
 
 /** An end of a vchan in this process. */
 export interface LocalEnd extends VchanHost {
-  readonly hypervisor: SharedHypervisor;
   readonly xenstore: XenstoreClient;
+}
+
+/** Where our ends can meet those of C programs. */
+export interface ComparisonHost {
+  /** For files; gone when the host is closed. */
+  readonly directory: string;
+  /** A new end of ours. */
+  end(): Promise<LocalEnd>;
+  /** Starts a program that is linked with libxenvchan. */
+  spawnC(program: string, ...args: readonly string[]): ChildProcess;
+  close(): void;
 }
 
 /** An end in any process: `directory` is that of the host. */
@@ -31,7 +41,7 @@ export async function openLocalEnd(directory: string): Promise<LocalEnd> {
   return { hypervisor: new SharedHypervisor(directory), xenstore, clock: nodeClock };
 }
 
-export class LocalHost {
+export class LocalHost implements ComparisonHost {
   readonly directory: string;
   private readonly things: { close(): void }[] = [];
   private readonly children: ChildProcess[] = [];
@@ -65,21 +75,24 @@ export class LocalHost {
     return end;
   }
 
-  /** Starts a C program that is linked with libxenvchan. */
-  spawnC(program: string, ...args: readonly string[]): ChildProcess {
+  /** What a C program that is linked with libxenvchan needs in its environment. */
+  environmentForC(): Record<string, string> {
     const library = join(this.directory, 'stand-in.so');
     if (!existsSync(library)) {
       const flags = ['-shared', '-fPIC', '-O2'];
       compile(join(import.meta.dirname, 'stand-in.c'), library, ...flags);
     }
+    return {
+      LD_PRELOAD: library,
+      PARAVANE_SHARED_MEMORY: this.directory,
+      XENSTORED_PATH: join(this.directory, 'xenstored'),
+    };
+  }
+
+  spawnC(program: string, ...args: readonly string[]): ChildProcess {
     const child = spawn(program, args, {
       stdio: ['pipe', 'pipe', 'inherit'],
-      env: {
-        ...process.env,
-        LD_PRELOAD: library,
-        PARAVANE_SHARED_MEMORY: this.directory,
-        XENSTORED_PATH: join(this.directory, 'xenstored'),
-      },
+      env: { ...process.env, ...this.environmentForC() },
     });
     this.children.push(child);
     return child;
