@@ -49,8 +49,12 @@ export interface Viewer {
   outputReady(): void;
   /** Takes what was typed, as `ByteStream.read`. */
   readTyped(target: Uint8Array): number;
-  /** The console is over. */
-  consoleEnded(): void;
+  /**
+   * The console is served no more.
+   *
+   * @param isOver nobody else will take it up again
+   */
+  consoleEnded(isOver: boolean): void;
 }
 
 /** How much of what is typed is taken at once. */
@@ -171,7 +175,7 @@ export class ServedConsole {
     this.disconnect();
     this.renewal?.cancel();
     this.terminal?.close();
-    for (const viewer of this.viewers) viewer.consoleEnded();
+    for (const viewer of this.viewers) viewer.consoleEnded(isOver);
     this.viewers.clear();
     await Promise.allSettled([this.guestLog?.close(isOver), this.windowSizeWriter.stop()]);
   }

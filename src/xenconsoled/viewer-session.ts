@@ -87,8 +87,10 @@ export class ViewerSession implements Viewer {
     return length;
   }
 
-  consoleEnded(): void {
-    this.farewell(VIEWER_ENDED, 'the console is over');
+  consoleEnded(isOver: boolean): void {
+    // Without a farewell the viewer waits for the next daemon.
+    if (isOver) this.farewell(VIEWER_ENDED, 'the console is over');
+    else this.close();
   }
 
   private ready(): void {
