@@ -15,8 +15,53 @@ function parseKey(argument: string): number {
   throw new InvalidArgumentError('it is one character, or ^ and one for Ctrl: ^A.');
 }
 
-/** Adds the command to the program. */
-export function addConsoleCommand(commands: StoreCommands): void {
+/** How long a guest may take to let go of a console. */
+const DETACH_PATIENCE_MS = 10_000;
+
+/** Adds the commands to the program. */
+export function addConsoleCommands(commands: StoreCommands): void {
+  addConsoleCommand(commands);
+  addAttachCommand(commands);
+  addDetachCommand(commands);
+}
+
+function addAttachCommand(commands: StoreCommands): void {
+  commands
+    .add('console-attach', 'give a running domain a further console', [
+      'paravane console-attach web',
+      'paravane console-attach web --number 2 --connect-to /run/web-agent.socket',
+    ])
+    .argument('<domain>', 'its name or its domid')
+    .option('-n, --number <number>', 'the number of the console', wholeNumber(1))
+    .option('--connect-to <socket>', 'a Unix socket to listen at, instead of a pty')
+    .action(async (domain: string, { number, connectTo: socket, ...options }) => {
+      const { findDomain } = await import('./domain-name.ts');
+      const { attachConsole } = await import('./console-device.ts');
+      await commands.run(options, async (store) => {
+        const domid = await findDomain(store, domain);
+        commands.line(String(await attachConsole(store, domid, { number, socket })));
+      });
+    });
+}
+
+function addDetachCommand(commands: StoreCommands): void {
+  commands
+    .add('console-detach', 'take a further console away from a domain', [
+      'paravane console-detach web 1',
+    ])
+    .argument('<domain>', 'its name or its domid')
+    .argument('<number>', 'the number of the console', wholeNumber(1))
+    .action(async (domain: string, number: number, options) => {
+      const { findDomain } = await import('./domain-name.ts');
+      const { detachConsole } = await import('./console-device.ts');
+      await commands.run(options, async (store) => {
+        const domid = await findDomain(store, domain);
+        await detachConsole(store, domid, number, DETACH_PATIENCE_MS);
+      });
+    });
+}
+
+function addConsoleCommand(commands: StoreCommands): void {
   commands
     .add('console', 'look at the console of a domain and type at it', [
       'paravane console web',

@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
-import { addConsoleCommand } from './console-command.ts';
+import { addConsoleCommands } from './console-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
@@ -63,7 +63,7 @@ export async function runProgram(
   addReadingCommands(commands);
   addWritingCommands(commands);
   addTraceCommand(commands);
-  addConsoleCommand(commands);
+  addConsoleCommands(commands);
   addRunCommand(program, services);
   addSimCommand(program, terminal, setExitCode);
   try {
