@@ -4,7 +4,8 @@ import { CHECKOUT } from './debian.ts';
 import type { Lab } from './lab.ts';
 import { type DomZeroProcess, LabTimeout } from './process.ts';
 
-const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
+/** The `paravane` command. */
+export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
@@ -14,6 +15,17 @@ const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
 const FOREIGN = ['xenstored', 'oxenstored', 'xenconsoled', 'xen_blkback'];
+
+/** Starts a service of ours in dom0 and resolves when it serves. */
+export async function startOurs(
+  lab: Lab,
+  service: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  const daemon = lab.start(['node', PARAVANE, 'run', service, ...options]);
+  await daemon.waitFor(/is ready/, START_LIMIT_MS);
+  return daemon;
+}
 
 /** A disk line for xl with our block back end. */
 export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
@@ -89,6 +101,21 @@ export class Host {
     }
   }
 
+  /**
+   * Ends the console daemon with `signal` and starts another in its place: ours with `options`, or
+   * one of the caller's own.
+   */
+  async replaceConsoleDaemon(
+    signal: NodeJS.Signals,
+    start: (lab: Lab) => Promise<DomZeroProcess> = (lab) => startOurs(lab, 'xenconsoled'),
+  ): Promise<void> {
+    const old = this.#daemons.findIndex(({ command }) => command.includes('xenconsoled'));
+    const [daemon] = this.#daemons.splice(old, 1);
+    daemon?.signal(signal);
+    await daemon?.exit;
+    this.#daemons.push(await start(this.lab));
+  }
+
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
     return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
@@ -102,8 +129,6 @@ export class Host {
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
-    const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.push(daemon);
-    await daemon.waitFor(/is ready/, START_LIMIT_MS);
+    this.#daemons.push(await startOurs(this.lab, service, ...options));
   }
 }

@@ -22,8 +22,8 @@ export interface ConnectedRing {
   readonly index: number;
   /** Calls `handler` on the guest's signals, as often as its allowance permits. */
   onEvent(handler: () => void): void;
-  /** Whether the ring may be looked at once more now. When not, `onEvent`'s handler is called once it may. */
-  mayGoOn(): boolean;
+  /** How often the ring may be looked at. When it is exhausted, `onEvent`'s handler is called once it is not. */
+  readonly allowance: EventAllowance;
   close(): void;
 }
 
@@ -46,22 +46,21 @@ function connect(
   const release = () => pages.close();
   const stream = backConsole({ page, channel, release, keepsInput: true });
   let handler = () => {};
-  const allowance = new EventAllowance(channel, access.clock, () => {
-    if (allowance.spend()) handler();
-  });
+  const hear = () => {
+    allowance.spend();
+    handler();
+  };
+  const allowance = new EventAllowance(channel, access.clock, hear);
   return {
     stream,
+    allowance,
     get index() {
       return printedIndex(page);
     },
     onEvent(called) {
       handler = called;
-      stream.onReady(() => {
-        allowance.spend();
-        handler();
-      });
+      stream.onReady(hear);
     },
-    mayGoOn: () => allowance.spend(),
     close: () => {
       allowance.close();
       stream.close();

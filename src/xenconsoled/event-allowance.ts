@@ -12,6 +12,7 @@ export class EventAllowance {
   private periodEnd_ms: number;
   private spent = 0;
   private timer: Timer | undefined;
+  private held = false;
   private closed = false;
 
   /** @param renewed called when a period is over in which all was spent: something may be waiting */
@@ -22,24 +23,38 @@ export class EventAllowance {
     this.periodEnd_ms = clock.now_ms() + PERIOD_MS;
   }
 
-  /**
-   * Counts one event, or one more look at the ring, and returns whether it is within the allowance.
-   * The last one pauses the channel until the period is over.
-   */
-  spend(): boolean {
-    if (this.closed || this.timer !== undefined) return false;
+  /** Nothing is left of it until the period is over. */
+  get exhausted(): boolean {
+    return this.timer !== undefined;
+  }
+
+  /** Counts one event, or one batch without an event. The last one pauses the channel until the period is over. */
+  spend(): void {
+    if (this.closed || this.exhausted) return;
     const now_ms = this.clock.now_ms();
     if (now_ms >= this.periodEnd_ms) this.beginPeriod();
     this.spent++;
-    if (this.spent < EVENTS_PER_PERIOD_MAX) return true;
+    if (this.spent < EVENTS_PER_PERIOD_MAX) return;
     this.channel.pause();
     this.timer = this.clock.after(this.periodEnd_ms - now_ms, () => {
       this.timer = undefined;
       this.beginPeriod();
-      this.channel.resume();
+      if (!this.held) this.channel.resume();
       this.renewed();
     });
-    return true;
+  }
+
+  /** Events merge into one, at no cost, until `letGo`: what they tell will be looked at then in any case. */
+  hold(): void {
+    if (this.held || this.closed) return;
+    this.held = true;
+    if (!this.exhausted) this.channel.pause();
+  }
+
+  letGo(): void {
+    if (!this.held || this.closed) return;
+    this.held = false;
+    if (!this.exhausted) this.channel.resume();
   }
 
   /** Must be called before the channel is closed. Idempotent. */

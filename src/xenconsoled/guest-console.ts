@@ -39,7 +39,7 @@ export class GuestConsole {
   }
 
   /**
-   * Takes what the guest printed last, then lets go of everything. Idempotent.
+   * Lets go of everything; of a guest that is gone it takes first what was printed last. Idempotent.
    *
    * @param isOver the guest is gone
    */
@@ -47,7 +47,9 @@ export class GuestConsole {
     if (this.closed) return;
     this.closed = true;
     const watchEnds = this.watch?.then((watch) => watch.close());
-    await Promise.allSettled([this.stepper.stop(), watchEnds, this.served?.close(isOver)]);
+    // What is just being connected has to have its log before it can be closed.
+    await this.stepper.stop();
+    await Promise.allSettled([watchEnds, this.served?.close(isOver)]);
   }
 
   private async update(): Promise<void> {

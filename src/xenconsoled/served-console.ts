@@ -156,7 +156,8 @@ export class ServedConsole {
   }
 
   /**
-   * Takes what the guest printed last, then lets go of everything. Idempotent.
+   * Lets go of everything; of a console that is over it takes first what was printed last.
+   * Idempotent.
    *
    * @param isOver the guest is gone, or the console with it: nobody will take it up again
    */
@@ -168,7 +169,8 @@ export class ServedConsole {
   private async end(isOver: boolean): Promise<void> {
     await this.storing;
     const { ring } = this;
-    if (ring !== undefined) {
+    // What is left in the ring of a guest that lives is the next daemon's to take.
+    if (ring !== undefined && isOver) {
       this.takeBatch(ring);
       await this.storing;
     }
@@ -227,7 +229,7 @@ export class ServedConsole {
   private ringReady(): void {
     const { ring } = this;
     if (ring === undefined) return;
-    this.takePrinted();
+    this.takePrinted(1);
     this.passTyped();
     const { error } = ring.stream;
     if (error === undefined || this.ring !== ring) return;
@@ -236,15 +238,20 @@ export class ServedConsole {
     this.onViolation(error);
   }
 
-  /** Takes what the guest has printed and keeps printing, as long as its allowance permits. */
-  private takePrinted(): void {
-    for (;;) {
+  /**
+   * Takes what the guest has printed and keeps printing, as long as its allowance permits.
+   *
+   * @param batchesPaid how many batches were counted already, with the event that told of them
+   */
+  private takePrinted(batchesPaid: number): void {
+    for (let batches = 0; ; batches++) {
       const { ring } = this;
       if (ring === undefined || this.closing !== undefined) return;
       if (this.storing !== undefined || this.isFull()) return;
+      if (batches >= batchesPaid && ring.allowance.exhausted) return;
+      // While a batch was in the ring the guest could think that we know of what it added to it.
       if (!this.takeBatch(ring)) return;
-      // While the batch was in the ring the guest could think that we know of what it added to it.
-      if (this.storing !== undefined || !ring.mayGoOn()) return;
+      if (batches >= batchesPaid) ring.allowance.spend();
     }
   }
 
@@ -260,6 +267,7 @@ export class ServedConsole {
       ring.stream.release();
     } else {
       const { guestLog } = this;
+      ring.allowance.hold();
       this.storing = new Promise((resolve) => {
         guestLog.take(index, bytes, () => {
           this.storing = undefined;
@@ -274,7 +282,8 @@ export class ServedConsole {
 
   private stored(ring: ConnectedRing): void {
     if (this.ring === ring) ring.stream.release();
-    if (this.closing === undefined && this.ring?.mayGoOn() === true) this.takePrinted();
+    this.takePrinted(0);
+    if (this.storing === undefined) this.ring?.allowance.letGo();
   }
 
   /** With `keep`, the guest waits for somebody to read. */
@@ -367,7 +376,7 @@ export class ServedConsole {
     if (terminal !== this.terminal) return;
     const guestWaited = this.isFull();
     this.showOnTerminal();
-    if (guestWaited && this.ring?.mayGoOn() === true) this.takePrinted();
+    if (guestWaited) this.takePrinted(0);
     this.passTyped();
     if (terminal.ended) this.replaceTerminal(terminal);
   }

@@ -138,9 +138,11 @@ export interface HostOptions extends Partial<XenconsoledOptions> {
   readonly faults?: Partial<FaultPlan>;
 }
 
-/** Where free-running indexes start, so that they soon wrap. */
 export interface GuestOptions {
+  /** Has hardware virtualisation: a PVH or HVM guest. */
+  readonly hvm?: boolean;
   readonly name?: string;
+  /** Where free-running indexes start, so that they soon wrap. */
   readonly firstIndex?: number;
   readonly keys?: Readonly<Record<string, string | number>>;
 }
@@ -189,7 +191,7 @@ export class ConsoleHost {
 
   /** What `xl create` does for a console. */
   addGuest(options: GuestOptions = {}): ConsoleGuest {
-    const guest = this.world.buildGuest();
+    const guest = this.world.buildGuest({ hvm: options.hvm ?? false });
     const page = guest.console.page.page(0);
     const view = XenconsInterface.view(page);
     const start = options.firstIndex ?? 0;
