@@ -9,7 +9,7 @@ import { LogRotation, NO_ROTATION, type RotationRules } from './log-rotation.ts'
 const WAITING_BYTES_MAX = 1 << 20;
 /** Bytes given to the disk at once. */
 const WRITE_BYTES_MAX = 1 << 16;
-/** How long whoever wrote waits to hear that it is stored. */
+/** How long whoever wrote waits to hear that it is stored, unless told otherwise. */
 const PATIENCE_MS = 5_000;
 
 /** One file, from its opening until it is put aside. */
@@ -44,6 +44,7 @@ export class AppendedFile {
   private readonly path: Buffer;
   private readonly log: Log;
   private readonly rotation: LogRotation;
+  private readonly patience_ms: number;
   private file: OpenFile;
   private waiting: Waiting[] = [];
   private waitingBytes = 0;
@@ -60,9 +61,10 @@ export class AppendedFile {
    * Opens the file, and creates it with mode 0644 where there is none. Throws an error with a
    * `code` when that fails.
    */
-  constructor(path: Buffer, log: Log, rules: RotationRules = NO_ROTATION) {
+  constructor(path: Buffer, log: Log, rules = NO_ROTATION, patience_ms = PATIENCE_MS) {
     this.path = path;
     this.log = log;
+    this.patience_ms = patience_ms;
     this.file = openForAppending(path);
     this.rotation = new LogRotation(path, rules, log);
   }
@@ -138,7 +140,7 @@ export class AppendedFile {
       if (this.ending !== undefined) this.finish();
       return;
     }
-    const impatience = setTimeout(() => this.becomeStuck(), PATIENCE_MS);
+    const impatience = setTimeout(() => this.becomeStuck(), this.patience_ms);
     this.append(Buffer.concat(this.writing.map(({ bytes }) => bytes)), () => {
       clearTimeout(impatience);
       const written = this.writing;

@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -14,6 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { latin1Encode } from '../../src/base/bytes.ts';
 import { logTo, silentLog } from '../../src/base/log.ts';
 import { AppendedFile, logDirectory } from '../../src/node/log-file.ts';
+import { NO_ROTATION } from '../../src/node/log-rotation.ts';
 
 let directory: string;
 
@@ -109,6 +115,39 @@ test('each write is answered, once it is stored or dropped', async () => {
   await new Promise<void>((resolve) => file.write(new Uint8Array(0), resolve));
   await file.close();
   await new Promise<void>((resolve) => file.write(latin1Encode('late'), resolve));
+});
+
+test('nobody waits for a disk that does not answer, and it gets all in the end', async () => {
+  const path = join(directory, 'fifo');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const { lines, log } = listen();
+  const file = new AppendedFile(Buffer.from(path), log, NO_ROTATION, 1);
+  // More than a pipe holds: the write blocks until somebody reads.
+  const answers = ['x'.repeat(1 << 18), 'y', 'z'].map(
+    (text) => new Promise<void>((resolve) => file.write(latin1Encode(text), resolve)),
+  );
+  await Promise.all(answers);
+  expect(lines).toEqual(['warn the disk under a log does not answer undefined']);
+  expect(file.begin()).toBe(undefined);
+  await new Promise<void>((resolve) => file.write(latin1Encode('later'), resolve));
+  let closed = false;
+  const closing = file.close().then(() => {
+    closed = true;
+  });
+  let content = '';
+  const chunk = Buffer.alloc(65536);
+  while (!closed) {
+    try {
+      content += chunk.toString('latin1', 0, readSync(reader, chunk));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EAGAIN' });
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closing;
+  closeSync(reader);
+  expect(content).toBe(`${'x'.repeat(1 << 18)}yzlater`);
 });
 
 describe('the next daemon', () => {
