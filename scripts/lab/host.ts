@@ -27,6 +27,30 @@ export async function startOurs(
   return daemon;
 }
 
+const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
+
+/** Starts the C console daemon with its logs in `directory`, and resolves when it serves `guest`. */
+export async function startCXenconsoled(
+  lab: Lab,
+  directory: string,
+  guest: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  await lab.run(['mkdir', '-p', directory]);
+  const daemon = lab.start([
+    C_XENCONSOLED,
+    '-i',
+    '--log=all',
+    `--log-dir=${directory}`,
+    ...options,
+  ]);
+  await lab.waitFor('log of the C console daemon', async () => {
+    const { code } = await lab.attempt(['test', '-e', `${directory}/guest-${guest}.log`]);
+    return code === 0 ? true : undefined;
+  });
+  return daemon;
+}
+
 /** A disk line for xl with our block back end. */
 export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
   return `format=raw,vdev=${vdev},access=${access},script=${BLOCK_SCRIPT},target=${image}`;
@@ -109,11 +133,21 @@ export class Host {
     signal: NodeJS.Signals,
     start: (lab: Lab) => Promise<DomZeroProcess> = (lab) => startOurs(lab, 'xenconsoled'),
   ): Promise<void> {
-    const old = this.#daemons.findIndex(({ command }) => command.includes('xenconsoled'));
-    const [daemon] = this.#daemons.splice(old, 1);
-    daemon?.signal(signal);
-    await daemon?.exit;
-    this.#daemons.push(await start(this.lab));
+    const old = this.#consoleDaemon();
+    old.signal(signal);
+    await old.exit;
+    this.#daemons.splice(this.#daemons.indexOf(old), 1, await start(this.lab));
+  }
+
+  /** The process id of the console daemon in dom0. */
+  consoleDaemonPid(): Promise<number> {
+    return this.#consoleDaemon().pid;
+  }
+
+  #consoleDaemon(): DomZeroProcess {
+    const daemon = this.#daemons.find(({ command }) => command.includes('xenconsoled'));
+    if (daemon === undefined) throw new Error('no console daemon runs');
+    return daemon;
   }
 
   /** How each daemon is and the end of what it wrote, for an error message. */

@@ -5,6 +5,7 @@ import { table } from './report.ts';
 import type { BenchOptions, Row } from './rounds.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
+  console: async (options) => (await import('./console.ts')).benchConsole(options),
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
 };
 
