@@ -104,6 +104,10 @@ test("our logs and terminals show what C's show of the same output, by turns on 
       const viewer = view('xl', 'console', 'talker');
       await say(viewer, '', /guest# /);
       await say(viewer, 'sample', /SAMPLE-END/);
+      const logged = `grep -q SAMPLE-END ${directory}/guest-talker.log`;
+      await host.lab.waitFor('end of the sample in the log', async () =>
+        (await host.lab.attempt(logged)).code === 0 ? true : undefined,
+      );
       const log = await host.lab.run(['base64', '-w0', `${directory}/guest-talker.log`]);
       shown[side] = {
         log: sample(Buffer.from(log, 'base64').toString('latin1')),
