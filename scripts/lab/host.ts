@@ -4,6 +4,7 @@ import { CHECKOUT } from './debian.ts';
 import type { Lab } from './lab.ts';
 import { type DomZeroProcess, LabTimeout } from './process.ts';
 
+/** The `paravane` command. */
 export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 
 /** The hotplug script for disks that our block back end serves. */
@@ -20,6 +21,41 @@ const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
 const FOREIGN = ['xenstored', 'oxenstored', 'xenconsoled', 'xen_blkback'];
+
+/** Starts a service of ours in dom0 and resolves when it serves. */
+export async function startOurs(
+  lab: Lab,
+  service: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  const daemon = lab.start(['node', PARAVANE, 'run', service, ...options]);
+  await daemon.waitFor(/is ready/, START_LIMIT_MS);
+  return daemon;
+}
+
+const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
+
+/** Starts the C console daemon with its logs in `directory`, and resolves when it serves `guest`. */
+export async function startCXenconsoled(
+  lab: Lab,
+  directory: string,
+  guest: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  await lab.run(['mkdir', '-p', directory]);
+  const daemon = lab.start([
+    C_XENCONSOLED,
+    '-i',
+    '--log=all',
+    `--log-dir=${directory}`,
+    ...options,
+  ]);
+  await lab.waitFor('log of the C console daemon', async () => {
+    const { code } = await lab.attempt(['test', '-e', `${directory}/guest-${guest}.log`]);
+    return code === 0 ? true : undefined;
+  });
+  return daemon;
+}
 
 /** A disk line for xl with our block back end. */
 export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
@@ -120,6 +156,18 @@ export class Host {
     return daemon;
   }
 
+  /** Ends a daemon with `signal` and starts one of the caller's own in its place. */
+  async replace(
+    service: string,
+    signal: NodeJS.Signals,
+    start: (lab: Lab) => Promise<DomZeroProcess>,
+  ): Promise<void> {
+    const old = this.daemon(service);
+    old.signal(signal);
+    await old.exit;
+    this.#daemons.set(service, await start(this.lab));
+  }
+
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
     return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
@@ -152,15 +200,10 @@ export class Host {
 
   /** Ends a daemon by a signal and starts it again, with other options if any are given. */
   async restart(service: string, signal: NodeJS.Signals, ...options: string[]): Promise<void> {
-    const daemon = this.daemon(service);
-    daemon.signal(signal);
-    await daemon.exit;
-    await this.#run(service, ...options);
+    await this.replace(service, signal, (lab) => startOurs(lab, service, ...options));
   }
 
   async #run(service: string, ...options: string[]): Promise<void> {
-    const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.set(service, daemon);
-    await daemon.waitFor(/is ready/, START_LIMIT_MS);
+    this.#daemons.set(service, await startOurs(this.lab, service, ...options));
   }
 }

@@ -9,13 +9,10 @@ import { openKernelStoreRing } from '../../src/hypervisor/linux/kernel-store-rin
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { JournalFile } from '../../src/node/journal-file.ts';
+import type { SocketListener } from '../../src/node/socket-path.ts';
 import { traceFile } from '../../src/node/trace-file.ts';
 import { type UnixSocket, UnixSockets } from '../../src/node/unix-socket.ts';
-import {
-  adoptXenstoreSocket,
-  listenXenstoreSocket,
-  type XenstoreListener,
-} from '../../src/node/xenstore-socket.ts';
+import { adoptXenstoreSocket, listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { recover } from '../../src/xenstored/journal/recovery.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { type AdoptedSocket, startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
@@ -111,7 +108,7 @@ async function listen(
   xenstored: Xenstored,
   socket: string,
   adopted: number | undefined,
-): Promise<XenstoreListener> {
+): Promise<SocketListener> {
   let clients = 0;
   const attach = (client: UnixSocket) => {
     clients++;
@@ -135,7 +132,7 @@ export async function openXenstored(settings: XenstoredSettings, log: Log): Prom
     const storage = journal && held.keep(new JournalFile(loadNative(), journal));
     const journalled = () => journal && storage && recoverFrom(storage, journal, options, log);
     const adopted = new UnixSockets(loadNative());
-    let listener: XenstoreListener | undefined;
+    let listener: SocketListener | undefined;
     const xenstored = held.keep(
       startXenstored({
         hypervisor,
