@@ -23,10 +23,8 @@ import { RingJournal, type RingSource } from './ring-journal.ts';
 import { putStateWithoutNodes, SettingsJournal, type SettingsSource } from './settings-journal.ts';
 import type { JournalRewrite, JournalStorage } from './storage.ts';
 
-/** Bytes of entries after which a frame of the state ends. */
-const STATE_FRAME_SIZE = 64 * 1024;
-/** Frames of the state that are written before others have their turn. */
-const FRAMES_PER_TURN = 4;
+/** Bytes of entries after which a frame of the state ends, and others have their turn. */
+const STATE_FRAME_SIZE = 32 * 1024;
 /** The journal is rewritten when it is larger than this and than so many times what it was then. */
 const REWRITE_SIZE_MIN = 1 << 20;
 const REWRITE_GROWTH = 4;
@@ -70,6 +68,8 @@ export class Journal {
   private rewrittenSize = 0;
   /** The storage lacks something: nothing is worth adding before it was rewritten. */
   private behind = true;
+  /** Something has failed, and nothing was rewritten since. */
+  private inTrouble = false;
   private timer: Timer | undefined;
   private closed = false;
 
@@ -81,12 +81,14 @@ export class Journal {
     this.beginFrame();
   }
 
-  /** Puts the present state into the place of whatever the storage has. Throws when it has no room. */
+  /** Puts the present state into the place of whatever the storage has, now or as soon as it can. */
   begin(): void {
-    this.beginFrame();
-    this.startRewrite();
-    while (this.rewriting !== undefined) this.writeSome(this.rewriting);
-    this.behind = false;
+    try {
+      this.rewriteAtOnce();
+    } catch (error) {
+      this.behind = false;
+      this.failed(error, true);
+    }
   }
 
   /** Takes no more. What was committed stays. Idempotent. */
@@ -133,7 +135,7 @@ export class Journal {
     try {
       parts.storage.append(sealFrame(out, this.sequence, FRAME_CHANGES));
     } catch (error) {
-      this.failed(error);
+      this.failed(error, true);
     }
     if (this.isLarge) this.rewriteSoon(0);
   }
@@ -148,15 +150,17 @@ export class Journal {
     this.out.skip(FRAME_HEADER_SIZE);
   }
 
-  private failed(error: unknown): void {
+  /** There is no room: for what was to be added, which is `lost`, or only for a rewrite. */
+  private failed(error: unknown, lost: boolean): void {
     if (!(error instanceof XenError)) throw error;
-    if (!this.behind) {
-      this.parts.log.error(
-        `the journal cannot be kept, and a restart would forget what happens until it can: ${error.message}`,
-        { retry_s: RETRY_MS / 1000 },
-      );
+    if (lost ? !this.behind : !this.inTrouble) {
+      const trouble = lost
+        ? 'the journal cannot be kept, and a restart would forget what happens until it can'
+        : 'the journal cannot be rewritten, and grows until it can';
+      this.parts.log.error(`${trouble}: ${error.message}`, { retry_s: RETRY_MS / 1000 });
     }
-    this.behind = true;
+    this.inTrouble = true;
+    this.behind ||= lost;
     this.rewriting?.rewrite.abandon();
     this.rewriting = undefined;
     this.timer?.cancel();
@@ -168,8 +172,7 @@ export class Journal {
     if (this.closed || this.timer !== undefined || this.rewriting !== undefined) return;
     this.later(delay_ms, () => {
       if (this.behind) {
-        this.begin();
-        this.parts.log.info('the journal is kept again');
+        this.rewriteAtOnce();
       } else {
         this.startRewrite();
         this.goOn();
@@ -183,9 +186,17 @@ export class Journal {
       try {
         action();
       } catch (error) {
-        this.failed(error);
+        this.failed(error, this.behind);
       }
     });
+  }
+
+  /** Nothing can change meanwhile, which nobody would keep. */
+  private rewriteAtOnce(): void {
+    this.beginFrame();
+    this.startRewrite();
+    while (this.rewriting !== undefined) this.writeSome(this.rewriting);
+    this.behind = false;
   }
 
   /** Writes all but the nodes at once: they alone may be very many. */
@@ -209,30 +220,21 @@ export class Journal {
     this.stateOut.skip(FRAME_HEADER_SIZE);
   }
 
-  private writeSome(rewriting: Rewriting): void {
-    for (let frames = 0; frames < FRAMES_PER_TURN; frames++) {
-      if (this.writeFrame(rewriting)) continue;
-      const { rewrite, from } = rewriting;
-      rewrite.replace(from);
-      this.rewriting = undefined;
-      this.rewrittenSize = this.parts.storage.length;
-      return;
-    }
-  }
-
-  /** One frame of nodes; false when there are no more. */
-  private writeFrame({ nodes, rewrite }: Rewriting): boolean {
+  /** One frame of nodes, and the end of the rewrite when there are no more. */
+  private writeSome({ nodes, rewrite, from }: Rewriting): void {
     const { stateOut } = this;
-    while (stateOut.length < STATE_FRAME_SIZE) {
-      const next = nodes.next();
-      if (next.done === true) {
-        this.sealState(rewrite);
-        return false;
-      }
+    let next = nodes.next();
+    for (; next.done !== true; next = nodes.next()) {
       putNode(stateOut, next.value.path, next.value);
+      if (stateOut.length >= STATE_FRAME_SIZE) break;
     }
     this.sealState(rewrite);
-    return true;
+    if (next.done !== true) return;
+    rewrite.replace(from);
+    this.rewriting = undefined;
+    this.rewrittenSize = this.parts.storage.length;
+    if (this.inTrouble) this.parts.log.info('the journal is kept again');
+    this.inTrouble = false;
   }
 
   private goOn(): void {

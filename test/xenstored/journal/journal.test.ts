@@ -163,6 +163,39 @@ describe('after a kill', () => {
     expect(await sim.reply(sim.socket(), XS_READ, '/c|')).toBe('1');
   });
 
+  test('it serves while there is no room for a journal from the start', async () => {
+    sim.journal.capacity = 100;
+    sim.kill();
+    const later = sim.socket();
+    expect(await sim.reply(later, XS_WRITE, '/a|1')).toBe('OK|');
+    sim.journal.capacity = Number.POSITIVE_INFINITY;
+    await sim.world.run({ for_ms: 10_000 });
+    expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([
+      expect.stringContaining('the journal cannot be kept'),
+    ]);
+    sim.kill();
+    expect(await sim.reply(sim.socket(), XS_READ, '/a|')).toBe('1');
+  });
+
+  test('without room for a rewrite the journal goes on growing, and nothing is lost', async () => {
+    for (let i = 0; i < 100; i++) tools.write(`/many/${i}`, 'v'.repeat(300));
+    await sim.settle();
+    sim.journal.rewriteCapacity = 1000;
+    for (let round = 0; round < 50; round++) {
+      for (let i = 0; i < 100; i++) tools.write(`/many/${i}`, `${round}`.repeat(200));
+      await sim.settle();
+    }
+    expect(sim.journal.length).toBeGreaterThan(1 << 20);
+    expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([
+      expect.stringContaining('the journal cannot be rewritten'),
+    ]);
+    sim.journal.rewriteCapacity = Number.POSITIVE_INFINITY;
+    await sim.world.run({ for_ms: 10_000 });
+    expect(sim.log).toContain('info: the journal is kept again');
+    sim.kill();
+    expect(await sim.reply(sim.socket(), XS_READ, '/many/7|')).toBe('49'.repeat(200));
+  });
+
   test('a journal that has grown was rewritten, with what happened meanwhile', async () => {
     const nodes = 3000;
     for (let i = 0; i < nodes; i++) tools.write(`/many/${i}`, 'v'.repeat(200));

@@ -14,6 +14,8 @@ export class MemoryJournal implements JournalStorage {
   length = 0;
   /** Above this there is no room. */
   capacity = Number.POSITIVE_INFINITY;
+  /** The same for what is to take its place. */
+  rewriteCapacity = Number.POSITIVE_INFINITY;
   rewrites = 0;
   /** Xenstored is killed when so many more times bytes have been added. */
   killAfter: { appends: number; point: KillPoint } | undefined;
@@ -36,7 +38,7 @@ export class MemoryJournal implements JournalStorage {
 
   beginRewrite(): JournalRewrite {
     const fresh = new MemoryJournal();
-    fresh.capacity = this.capacity;
+    fresh.capacity = Math.min(this.capacity, this.rewriteCapacity);
     return {
       append: (bytes) => fresh.add(bytes),
       replace: (position) => {
