@@ -1,5 +1,5 @@
 /** How this process goes on with what another program has been: a live update seen from behind. */
-import { closeSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { errorMessage, XenError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
@@ -32,14 +32,18 @@ const EVENT_DEVICE = '/dev/xen/evtchn';
  * says.
  */
 function closeEventDevice(fd: number, log: Log): void {
-  let target: string;
+  if (isEventDevice(fd)) closeSync(fd);
+  else log.warn(`descriptor ${fd} was to be ${EVENT_DEVICE} and is something else`, { fd });
+}
+
+/** One that is something else may be this program's own by now, and must not be closed. */
+function isEventDevice(fd: number): boolean {
   try {
-    target = readlinkSync(`/proc/self/fd/${fd}`);
+    const found = fstatSync(fd);
+    return found.isCharacterDevice() && found.rdev === statSync(EVENT_DEVICE).rdev;
   } catch {
-    target = 'nothing';
+    return false;
   }
-  if (target.startsWith(EVENT_DEVICE)) closeSync(fd);
-  else log.warn(`descriptor ${fd} was to be ${EVENT_DEVICE} and is ${target}`, { fd });
 }
 
 function readDump(): Uint8Array {
