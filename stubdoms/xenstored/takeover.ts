@@ -17,6 +17,11 @@ export interface TakenOver {
   readonly listener: number | undefined;
 }
 
+/** Removes what was taken up, once nobody can need it again. */
+export function forgetTakeOver(): void {
+  unlinkSync(xenstoreStatePath());
+}
+
 /** What Xen knows of the event channels that C's xenstored has left open. */
 export interface PortLookup {
   /** The peer's port of one of our own. */
@@ -69,8 +74,8 @@ function readState(options: XenstoredOptions, peerPort: PortLookup['peerPort']):
 }
 
 /**
- * Reads and removes what the program has left that was this process before: an xenstored of ours or
- * C's. Throws `XenError` when there is nothing, or when it breaks a rule; then the file stays.
+ * Reads what the program has left that was this process before: an xenstored of ours or C's. Throws
+ * `XenError` when there is nothing, or when it breaks a rule. The file stays until `forgetTakeOver`.
  *
  * @param ports absent without Xen
  */
@@ -81,7 +86,6 @@ export function takeOver(
 ): TakenOver {
   const { state, listener, events } = readState(options, (port) => ports?.peerPort(port));
   if (events !== undefined) closeEventDevice(events, log);
-  unlinkSync(xenstoreStatePath());
   log.info('took over from another xenstored', {
     domains: state.domains.length,
     connections: state.connections.length,
