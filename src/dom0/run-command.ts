@@ -100,13 +100,16 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
       )
       .action(async (options: OptionValues) => {
         const { nodeLog } = await import('../node/log.ts');
+        // What was this process before may have been a daemon whose stderr nobody sees.
+        const goesOn = service.goesOn?.(options) === true;
         const log = nodeLog({
           level: options.verbose === true ? 'debug' : options.logLevel,
           format: options.logFormat,
+          file: goesOn && options.daemon === true ? options.logFile : undefined,
         });
         if (await service.rehearse?.(options, log)) return;
-        const background = options.daemon === true && service.goesOn?.(options) !== true;
-        if (background) await serveInBackground(service, options.logFile, log);
+        if (options.daemon === true && !goesOn)
+          await serveInBackground(service, options.logFile, log);
         else await serve(service, options, log);
       });
   }

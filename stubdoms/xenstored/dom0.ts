@@ -18,7 +18,7 @@ import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/opti
 import { type AdoptedSocket, startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 import type { ServerState, SocketCarrierState } from '../../src/xenstored/state.ts';
 import { successionOf } from './succession.ts';
-import { takeOver } from './takeover.ts';
+import { forgetTakeOver, type TakenOver, takeOver } from './takeover.ts';
 
 export interface XenstoredSettings {
   /** Where clients of the tools connect. */
@@ -103,17 +103,28 @@ function adoptSocket(
   }
 }
 
+/** What clients are called for people, with a number behind. */
+const CLIENT = 'socket ';
+
+function lastClient({ connections }: ServerState): number {
+  return connections.reduce((last, { carrier }) => {
+    const name = carrier.kind === 'socket' ? carrier.name : '';
+    return Math.max(last, Number(name.startsWith(CLIENT) ? name.slice(CLIENT.length) : 0) || 0);
+  }, 0);
+}
+
 /** Listens for clients, with the socket that there is already if there is one. */
 async function listen(
   xenstored: Xenstored,
   socket: string,
-  adopted: number | undefined,
+  taken: TakenOver | undefined,
 ): Promise<SocketListener> {
-  let clients = 0;
+  let clients = taken === undefined ? 0 : lastClient(taken.state);
   const attach = (client: UnixSocket) => {
     clients++;
-    xenstored.attachSocket(client, `socket ${clients}`, client);
+    xenstored.attachSocket(client, `${CLIENT}${clients}`, client);
   };
+  const adopted = taken?.listener;
   if (adopted === undefined) return listenXenstoreSocket(loadNative(), socket, attach);
   return adoptXenstoreSocket(loadNative(), adopted, socket, attach);
 }
@@ -156,7 +167,8 @@ export async function openXenstored(settings: XenstoredSettings, log: Log): Prom
     adopted.finish();
     // At once, so that its watches miss nothing.
     if (hypervisor !== undefined) attachKernel(xenstored, settings, hypervisor);
-    listener = held.keep(await listen(xenstored, settings.socket, taken?.listener));
+    listener = held.keep(await listen(xenstored, settings.socket, taken));
+    if (taken !== undefined) forgetTakeOver();
     return held;
   } catch (error) {
     held.close();

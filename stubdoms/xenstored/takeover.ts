@@ -1,5 +1,5 @@
 /** How this process goes on with what another program has been: a live update seen from behind. */
-import { closeSync, readFileSync, readlinkSync, unlinkSync } from 'node:fs';
+import { closeSync, fstatSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { errorMessage, XenError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
@@ -17,6 +17,11 @@ export interface TakenOver {
   readonly listener: number | undefined;
 }
 
+/** Removes what was taken up, once nobody can need it again. */
+export function forgetTakeOver(): void {
+  unlinkSync(xenstoreStatePath());
+}
+
 /** What Xen knows of the event channels that C's xenstored has left open. */
 export interface PortLookup {
   /** The peer's port of one of our own. */
@@ -32,14 +37,18 @@ const EVENT_DEVICE = '/dev/xen/evtchn';
  * says.
  */
 function closeEventDevice(fd: number, log: Log): void {
-  let target: string;
+  if (isEventDevice(fd)) closeSync(fd);
+  else log.warn(`descriptor ${fd} was to be ${EVENT_DEVICE} and is something else`, { fd });
+}
+
+/** One that is something else may be this program's own by now, and must not be closed. */
+function isEventDevice(fd: number): boolean {
   try {
-    target = readlinkSync(`/proc/self/fd/${fd}`);
+    const found = fstatSync(fd);
+    return found.isCharacterDevice() && found.rdev === statSync(EVENT_DEVICE).rdev;
   } catch {
-    target = 'nothing';
+    return false;
   }
-  if (target.startsWith(EVENT_DEVICE)) closeSync(fd);
-  else log.warn(`descriptor ${fd} was to be ${EVENT_DEVICE} and is ${target}`, { fd });
 }
 
 function readDump(): Uint8Array {
@@ -65,8 +74,8 @@ function readState(options: XenstoredOptions, peerPort: PortLookup['peerPort']):
 }
 
 /**
- * Reads and removes what the program has left that was this process before: an xenstored of ours or
- * C's. Throws `XenError` when there is nothing, or when it breaks a rule; then the file stays.
+ * Reads what the program has left that was this process before: an xenstored of ours or C's. Throws
+ * `XenError` when there is nothing, or when it breaks a rule. The file stays until `forgetTakeOver`.
  *
  * @param ports absent without Xen
  */
@@ -77,7 +86,6 @@ export function takeOver(
 ): TakenOver {
   const { state, listener, events } = readState(options, (port) => ports?.peerPort(port));
   if (events !== undefined) closeEventDevice(events, log);
-  unlinkSync(xenstoreStatePath());
   log.info('took over from another xenstored', {
     domains: state.domains.length,
     connections: state.connections.length,

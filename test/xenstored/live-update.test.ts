@@ -1,7 +1,15 @@
 /** Xenstored becomes another program while its clients stay: ours, C's, and ours again. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -303,6 +311,15 @@ describe.skipIf(lackingC !== undefined)(`C's xenstored becomes ours and C's agai
     await until(() => deaf.received.length === requests.length);
     expect(deaf.received.map(({ requestId }) => requestId)).toEqual(requests);
     expect(new Set(deaf.received.map(({ payload }) => payload.length))).toEqual(new Set([4000]));
+  }, 60_000);
+
+  test('with a log of its own, since a daemon may have none', async () => {
+    const daemon = keep(await CDaemon.start());
+    const log = join(daemon.directory, 'log');
+    const options = `run xenstored --no-domain-init --socket ${daemon.socketPath} --daemon --log-file ${log}`;
+    expect(await liveUpdate(daemon.environment, program, '-c', options)).toEqual(DONE);
+    expect(readFileSync(log, 'utf8')).toMatch(/took over from another xenstored/);
+    expect(daemon.log).toBe('');
   }, 60_000);
 
   test('but not while transactions are open, unless they are to be lost', async () => {
