@@ -1,5 +1,6 @@
 /** A vchan's end, an end on this machine, and the bytes between them. */
 import { once } from 'node:events';
+import type { ByteStream } from '../base/byte-stream.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
 import { type DomId, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
@@ -59,6 +60,7 @@ export class VchanBridge {
   private readonly settings: VchanBridgeSettings;
   private readonly log: Log;
   private readonly held: { close(): Promise<void> | void }[] = [];
+  private readonly open = new Set<Vchan>();
 
   constructor(host: VchanHost, native: NativeUnixSocket, settings: VchanBridgeSettings, log: Log) {
     this.host = host;
@@ -76,8 +78,9 @@ export class VchanBridge {
     return this.settings.role === 'listen' ? this.listen(peer) : this.connect(peer);
   }
 
-  /** Lets nobody in any more; connections go on until the host's handles are closed. */
+  /** Ends every connection and lets nobody in any more. */
   async close(): Promise<void> {
+    for (const vchan of this.open) vchan.close();
     for (let thing = this.held.pop(); thing !== undefined; thing = this.held.pop()) {
       await thing.close();
     }
@@ -94,12 +97,14 @@ export class VchanBridge {
     const single = target === undefined || target.kind === 'descriptor';
     const connections_max = single ? 1 : this.settings.connections_max;
     const options = { client, path, receive_min, send_min, connections_max, log: this.log };
-    let done = () => {};
+    let done = (_: Promise<void>) => {};
     const firstDone = new Promise<void>((resolve) => {
       done = resolve;
     });
     const server = await VchanServer.listen(this.host, options, (vchan) => {
-      void this.serve(vchan).then(() => single && done());
+      const served = this.carry(vchan, target && (() => connectVchanTarget(target)));
+      if (single) done(served);
+      else served.catch((error: unknown) => this.log.error(errorMessage(error)));
     });
     this.held.push(server);
     this.log.info(`listening at ${path}`);
@@ -115,16 +120,14 @@ export class VchanBridge {
     this.held.push(connector);
     if (target === undefined) {
       await this.announce();
-      return overStdio(await connector.connect());
+      return this.carry(await connector.connect(), undefined);
     }
     const listener = await listenAtVchanTarget(this.native, target, (stream) => {
-      connector.connect().then(
-        (vchan) => this.joined(vchan, stream),
-        (error: unknown) => {
-          this.log.error(errorMessage(error));
-          stream.close();
-        },
-      );
+      const carried = connector.connect().then((vchan) => this.carry(vchan, async () => stream));
+      carried.catch((error: unknown) => {
+        this.log.error(errorMessage(error));
+        stream.close();
+      });
     });
     this.held.push(listener);
     this.log.info(`listening at ${vchanTargetName(target)} for ${path}`);
@@ -132,23 +135,24 @@ export class VchanBridge {
     return new Promise(() => {});
   }
 
-  /** One client of our server, until it has gone. */
-  private async serve(vchan: Vchan): Promise<void> {
-    const { target } = this.settings;
+  /** One connection, until it has ended, to another stream or to our standard input and output. */
+  private async carry(
+    vchan: Vchan,
+    connectOther: (() => Promise<ByteStream>) | undefined,
+  ): Promise<void> {
+    this.open.add(vchan);
+    this.log.debug('a connection begins', { open: this.open.size });
     try {
-      if (target === undefined) await overStdio(vchan);
-      else await this.joined(vchan, await connectVchanTarget(target));
-    } catch (error) {
-      this.log.error(errorMessage(error));
+      if (connectOther === undefined) await overStdio(vchan);
+      else {
+        const breach = await join(vchan, await connectOther(), this.host.clock);
+        if (breach !== undefined) throw breach;
+      }
+    } finally {
       vchan.close();
+      this.open.delete(vchan);
+      this.log.debug('a connection has ended', { open: this.open.size });
     }
-  }
-
-  private async joined(...ends: [Vchan, Parameters<typeof join>[1]]): Promise<void> {
-    this.log.debug('a connection begins');
-    const breach = await join(...ends, this.host.clock);
-    if (breach !== undefined) this.log.warn(breach.message);
-    else this.log.debug('a connection has ended');
   }
 
   private async announce(): Promise<void> {

@@ -1,6 +1,6 @@
 /** The client's end of a vchan: finds what a server offers, and connects to it. */
 import { VCHAN_NOTIFY_WRITE, VchanInterface } from '../abi/io/libxenvchan.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, sleep } from '../base/clock.ts';
 import { errorCode, errorMessage, ProtocolViolation, XenError } from '../base/errors.ts';
 import { Holdings } from '../base/holdings.ts';
 import { type DomId, grantRef } from '../base/ids.ts';
@@ -56,14 +56,17 @@ interface Address {
   readonly path: string;
 }
 
+/** How long a server that goes on with the same page is given to see that its last client has gone. */
+const RECONNECT_MS = 200;
+
 /** Maps the pages of a server that waits and tells it that its client has come. */
-function attach(
-  { hypervisor }: VchanHost,
+async function attach(
+  { hypervisor, clock }: VchanHost,
   { server, path }: Address,
   { ref }: VchanKeys,
   channel: EventChannel,
   release: Holdings,
-): Vchan {
+): Promise<Vchan> {
   const map = (refs: Iterable<number>, notice?: EndNotice): Pages =>
     release.keep(hypervisor.grants.map(server, Array.from(refs, grantRef), notice));
   const page = map([ref], { byteOffset: VchanInterface.offset.cli_live, channel }).bytes;
@@ -79,7 +82,14 @@ function attach(
     next += count;
     return map(refs.subarray(next - count, next)).bytes;
   });
-  if (reconnects) dropRemains(rings, operation);
+  if (reconnects) {
+    // It has nothing but the flag to tell one client from the next, so it must see the flag at 0.
+    channel.notify();
+    await sleep(clock, RECONNECT_MS);
+    if (channel.closed) throw new XenError('ECONNRESET', operation, 'it was given up');
+    checkLiveFlags(page, operation);
+    dropRemains(rings, operation);
+  }
   Atomics.store(page, wishes, VCHAN_NOTIFY_WRITE);
   Atomics.store(page, live, LIVE_CONNECTED);
   channel.notify();
@@ -115,7 +125,7 @@ async function connectNow(host: VchanHost, address: Address, onClosed: () => voi
     if (!(await keysStand(host.xenstore, path, keys))) {
       throw new XenError('EAGAIN', `connect to the vchan at ${path}`, 'another client was faster');
     }
-    const vchan = attach(host, address, keys, channel, held);
+    const vchan = await attach(host, address, keys, channel, held);
     held.keep(remindAtFirst(vchan, host.clock));
     return vchan;
   } catch (error) {

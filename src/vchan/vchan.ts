@@ -176,7 +176,8 @@ export class Vchan implements ByteStream {
 
   /** Signals the peer although it does not wait, where it has read nothing yet of all that was written. */
   remind(): void {
-    if (this.peerGone || this.written === 0 || this.unread < this.written) return;
+    if (this.channel.closed || this.peerGone || this.written === 0 || this.unread < this.written)
+      return;
     this.signal();
   }
 

@@ -80,6 +80,13 @@ export class VchansHost extends SimHost {
     return host;
   }
 
+  /** One more guest, before anything is open that would have to be closed. */
+  async secondGuest(): Promise<HostGuest> {
+    const guest = await this.guest();
+    this.before = this.world.leftovers();
+    return guest;
+  }
+
   /** The guest as an end of a vchan. */
   hostOf({ hypervisor, xenstore, boot }: HostGuest): VchanHost {
     return { hypervisor, xenstore, clock: boot.domain.clock };

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { VchanInterface } from '../../src/abi/io/libxenvchan.ts';
 import { DOM0 } from '../../src/base/ids.ts';
 import { connectVchan } from '../../src/vchan/client.ts';
+import { vchanPath } from '../../src/vchan/keys.ts';
 import type { Vchan, VchanHost } from '../../src/vchan/vchan.ts';
 import { pattern, User, VchansHost } from './vchan-host.ts';
 
@@ -185,6 +186,32 @@ describe('the end of the other', () => {
     accepted!.close();
     await host.endAll();
   });
+});
+
+test('two guests reach each other', async () => {
+  const host = await VchansHost.start();
+  const other = await host.secondGuest();
+  const path = vchanPath(other.domid, host.client.domid, '7');
+  const options = { path, client: host.client.domid };
+  let accepted: Vchan | undefined;
+  const server = await host.listen(
+    options,
+    (vchan) => {
+      accepted = vchan;
+    },
+    host.hostOf(other),
+  );
+  const connector = await host.connector(host.client, other.domid, path);
+  const vchan = await host.finish(connector.connect());
+  const user = new User(vchan, host.client.boot.domain.clock);
+  await host.settle();
+  accepted!.write(pattern(10));
+  await host.settle();
+  expect(user.bytes).toEqual(pattern(10));
+  vchan.close();
+  accepted!.close();
+  await host.finish(server.close());
+  await host.endAll();
 });
 
 test('a client that comes and goes at once is heard', async () => {
