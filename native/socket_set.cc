@@ -63,6 +63,8 @@ struct Member {
   Core *core;
   int32_t id;
   int fd;
+  // What is waited for.
+  int events = UV_READABLE;
   // The call of send() in which it took less than it was given: what follows must wait its turn.
   uint64_t refusedIn = 0;
 };
@@ -78,6 +80,8 @@ struct Core {
   std::vector<Member *> members;
   std::vector<int32_t> freeIds;
   size_t arrivalCount = 0;
+  // Of those that have arrived, which have something to receive.
+  std::array<bool, kArrivalsMax> readable;
   // Handles that libuv has not let go of.
   size_t handles = 0;
 };
@@ -183,6 +187,7 @@ class SocketSet : public Napi::ObjectWrap<SocketSet> {
     Core *core = openCore(info);
     Member *member = memberArgument(info, core);
     const uint32_t events = integerArgument(info, 1, "events", UV_READABLE | UV_WRITABLE);
+    member->events = static_cast<int>(events);
     const int error = events == 0
                           ? uv_poll_stop(&member->poll)
                           : uv_poll_start(&member->poll, static_cast<int>(events), onPoll);
@@ -301,23 +306,34 @@ class SocketSet : public Napi::ObjectWrap<SocketSet> {
     if (core->arrivalCount == kArrivalsMax) core->owner->deliver();
     // What was delivered may have led to the end of this one.
     if (core->owner == nullptr || core->members[id] != member) return;
+    const size_t index = core->arrivalCount++;
+    core->readable[index] = status >= 0 && (events & UV_READABLE) != 0;
+    core->shared->arrivals[index] = {id, static_cast<int32_t>(index * kReceiveMax),
+                                     status < 0 ? status : -EAGAIN,
+                                     (events & UV_WRITABLE) != 0 ? 1 : 0};
+  }
+
+  // Not before JavaScript is told: what is in the kernel is there for another program, too, if that
+  // takes the place of this one in between.
+  static void receive(Core *core) {
     Shared &shared = *core->shared;
-    const size_t start = core->arrivalCount * kReceiveMax;
-    ssize_t received = -EAGAIN;
-    if (status < 0) {
-      received = status;
-    } else if (events & UV_READABLE) {
-      received = recv(member->fd, &shared.input[start], kReceiveMax, MSG_DONTWAIT);
-      if (received < 0) received = -errno;
+    for (size_t i = 0; i < core->arrivalCount; i++) {
+      Arrival &arrival = shared.arrivals[i];
+      // JavaScript can write to this memory, so an id is looked at like one of its own.
+      const auto id = static_cast<uint32_t>(arrival.id);
+      if (id >= core->members.size() || !core->readable[i]) continue;
+      const Member *member = core->members[id];
+      if (member == nullptr || (member->events & UV_READABLE) == 0) continue;
+      const ssize_t received =
+          recv(member->fd, &shared.input[i * kReceiveMax], kReceiveMax, MSG_DONTWAIT);
+      arrival.received = static_cast<int32_t>(received < 0 ? -errno : received);
     }
-    shared.arrivals[core->arrivalCount++] = {id, static_cast<int32_t>(start),
-                                             static_cast<int32_t>(received),
-                                             (events & UV_WRITABLE) != 0 ? 1 : 0};
   }
 
   void deliver() {
     Core *core = core_;
     if (core->arrivalCount == 0) return;
+    receive(core);
     Napi::Env env = Env();
     Napi::HandleScope scope(env);
     try {

@@ -132,7 +132,7 @@ describe('attach', () => {
     [['guest', '/nowhere/disk.img'], 'there is no such file'],
     [['guest', 'DISK', '--vdev', 'sda'], 'a name such as xvdb'],
     [['guest', 'DISK', '--mode', 'x'], 'r, w or w!'],
-    [['guest', 'DISK', '--rate-limit', '0'], 'a whole number from 1 on'],
+    [['guest', 'DISK', '--rate-limit', '0'], 'a whole number from 1 with a unit'],
     [['guest', 'DISK', '--backend', '9'], 'there is no domain 9'],
   ])('%j is refused', async (args, words) => {
     const given = args.map((arg) => (arg === 'DISK' ? disk : arg));
