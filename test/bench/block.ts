@@ -99,7 +99,7 @@ class BlockBench {
     const spentCpu_ms = (await this.dom0Cpu_ms()) - cpu_ms;
     const spentSignals = (await this.signals()) - signals;
     // fio's terse format, version 3: reads and writes have their KiB, KiB/s and IOPS from here on.
-    const text = await this.guest.run('cut -s -d";" -f6-8,47-49 /tmp/fio');
+    const text = await this.guest.run('tail -n 1 /tmp/fio | cut -d";" -f6-8,47-49');
     const fields = text.trim().split(';').map(Number);
     const [kib = 0, kibPerS = 0, iops = 0] = load.fio.includes('read')
       ? fields.slice(0, 3)
