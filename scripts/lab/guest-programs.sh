@@ -5,7 +5,7 @@ ip link set lo up
 
 until [ -b /dev/xvda ]; do sleep 0.2; done
 mount -t ext4 -o ro /dev/xvda /mnt
-for entry in /mnt/*; do
+for entry in /mnt/* /mnt/tmp/*; do
   [ -e "/${entry#/mnt/}" ] || ln -s "$entry" /
 done
 echo GUEST-PROGRAMS-READY

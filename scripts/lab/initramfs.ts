@@ -40,7 +40,13 @@ const DOM0_MODULES = [
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
 /** The device nodes in /dev/xen, for a guest whose programs speak to other domains. */
-export const DEVICE_NODE_MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xenfs'];
+export const DEVICE_NODE_MODULES = [
+  'xen-evtchn',
+  'xen-gntdev',
+  'xen-gntalloc',
+  'xen-privcmd',
+  'xenfs',
+];
 
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {

@@ -52,7 +52,15 @@ export async function publishKeys(
     xenstore.write(childPath(path, name), String(value)),
     xenstore.setPermissions(childPath(path, name), permissions),
   ];
-  await Promise.all([...publish(PORT, keys.port), ...publish(REF, keys.ref)]);
+  const written = await Promise.allSettled([
+    ...publish(PORT, keys.port),
+    ...publish(REF, keys.ref),
+  ]);
+  const refusal = written.find((one): one is PromiseRejectedResult => one.status === 'rejected');
+  if (refusal === undefined) return;
+  // Half of the keys is of no use. Why there are no more matters more than what this says.
+  await removeKeys(xenstore, path).catch(() => {});
+  throw refusal.reason;
 }
 
 /** Removes the keys, unless another server has written its own there meanwhile. Rejects with `XenError`. */

@@ -6,7 +6,7 @@ import {
   VCHAN_NOTIFY_WRITE,
   VchanInterface,
 } from '../../src/abi/io/libxenvchan.ts';
-import { ProtocolViolation } from '../../src/base/errors.ts';
+import { ProtocolViolation, XenError } from '../../src/base/errors.ts';
 import { DOM0, grantRef } from '../../src/base/ids.ts';
 import { connectVchan } from '../../src/vchan/client.ts';
 import type { Vchan } from '../../src/vchan/vchan.ts';
@@ -227,6 +227,21 @@ describe('an open vchan ends with the rule', () => {
     vchan.close();
     await server.end();
   });
+});
+
+test('a server that may not write all of its keys leaves none, and nothing granted', async () => {
+  const host = await VchansHost.start();
+  const refusing = new Proxy(host.server.xenstore, {
+    get: (target, name) => {
+      const method: unknown = Reflect.get(target, name);
+      if (name === 'setPermissions') return () => Promise.reject(new XenError('ENOSPC', 'permit'));
+      return typeof method === 'function' ? method.bind(target) : method;
+    },
+  });
+  const listening = host.listen({}, undefined, { ...host.server, xenstore: refusing });
+  await expect(listening).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(await host.exists(host.path)).toBe(false);
+  await host.endAll();
 });
 
 test('orders and grants that change after the client has looked change nothing', async () => {
