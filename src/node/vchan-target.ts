@@ -1,10 +1,10 @@
 /** What a vchan is bridged to on this machine: a Unix socket, TCP, or a descriptor that we were given. */
-import { lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, Socket } from 'node:net';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { listenUnixSocket } from './socket-path.ts';
 import { socketStream } from './socket-stream.ts';
-import { type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
+import type { NativeUnixSocket } from './unix-socket.ts';
 
 export type VchanTarget =
   | { readonly kind: 'unix'; readonly path: string }
@@ -75,16 +75,6 @@ export function connectVchanTarget(target: VchanTarget): Promise<ByteStream> {
   });
 }
 
-/** Removes a socket at `path` that nobody listens at any more. */
-async function removeDeadSocket(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
-  try {
-    (await connectVchanTarget({ kind: 'unix', path })).close();
-  } catch (error) {
-    if (errorCode(error) === 'ENOTCONN') unlinkSync(path);
-  }
-}
-
 function listenWithNode(
   target: Exclude<VchanTarget, { kind: 'unix' }>,
   onConnection: (stream: ByteStream) => void,
@@ -108,17 +98,11 @@ export async function listenAtVchanTarget(
   target: VchanTarget,
   onConnection: (stream: ByteStream) => void,
 ): Promise<{ close(): void }> {
+  if (target.kind === 'unix') {
+    return listenUnixSocket(native, target.path, 'clients', onConnection);
+  }
   try {
-    if (target.kind !== 'unix') return await listenWithNode(target, onConnection);
-    const { path } = target;
-    await removeDeadSocket(path);
-    const listener = UnixSocketListener.listen(native, path, onConnection);
-    return {
-      close() {
-        listener.close();
-        unlinkSync(path);
-      },
-    };
+    return await listenWithNode(target, onConnection);
   } catch (error) {
     throw refused(`listen at ${vchanTargetName(target)}`, error);
   }
