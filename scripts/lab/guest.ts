@@ -27,11 +27,14 @@ export interface GuestConfig {
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
+  /** The share of one CPU that it may take, for guests that would leave dom0 too little. */
+  readonly cpu_percent?: number;
   /** For xl, and for what it leaves running in dom0 until the guest ends. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
-function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
+function xlConfig(config: GuestConfig): string {
+  const { name, type, ramdisk, disks = [], memory_mib = 192, cpu_percent } = config;
   return [
     `name = "${name}"`,
     `type = "${type}"`,
@@ -39,6 +42,7 @@ function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestCo
     `ramdisk = "${ramdisk}"`,
     'extra = "console=hvc0 quiet panic=-1"',
     `memory = ${memory_mib}`,
+    cpu_percent === undefined ? '' : `cap = ${cpu_percent}`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     '',
   ].join('\n');

@@ -9,7 +9,8 @@ const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
-const START_LIMIT_MS = 60_000;
+/** Node takes its time to start on an emulated machine whose guests are at work. */
+const START_LIMIT_MS = 180_000;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */

@@ -13,6 +13,8 @@ import { sharedHost } from './shared-lab.ts';
 const KILLS = 20;
 const PAUSE_MIN_MS = 100;
 const PAUSE_MAX_MS = 1500;
+/** Of one CPU, for each guest: xenstored has to start in what is left. */
+const CPU_PERCENT = 40;
 /** How long a guest has to go on after the last kill. */
 const PROGRESS_LIMIT_MS = 180_000;
 /** Two guests boot, and xenstored starts twenty times, on an emulated machine that may be loaded. */
@@ -34,6 +36,7 @@ async function workingGuest({ lab }: Host, name: string): Promise<Guest> {
     ramdisk,
     disks: [diskLine(image)],
     memory_mib: 128,
+    cpu_percent: CPU_PERCENT,
     env: OVER_RING,
   });
   await guest.shows(/TRAFFIC \d+/);
