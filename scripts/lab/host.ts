@@ -13,6 +13,7 @@ const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
 
 const LIVE_UPDATE_LIMIT_MS = 120_000;
+/** Node takes its time to start on an emulated machine whose guests are at work. */
 const START_LIMIT_MS = 180_000;
 
 /** Of the processors, beside the 256 of each guest. */

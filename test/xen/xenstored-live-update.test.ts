@@ -27,7 +27,8 @@ test(
         await Promise.all(guests.map(goesOn));
         // Xl reads and writes, and the guests' own part of xenstore is as it was.
         await lab.run(['xl', 'rename', 'working-1', `renamed-${index}`]);
-        expect(await lab.run('xl list')).toMatch(new RegExp(`renamed-${index} [^]*working-2 `));
+        const list = await lab.run('xl list');
+        for (const name of [`renamed-${index}`, 'working-2']) expect(list).toContain(`${name} `);
         await lab.run(['xl', 'rename', `renamed-${index}`, 'working-1']);
         expect((await lab.attempt('test -e /run/xenstored/state_dump')).code).toBe(1);
       }

@@ -38,6 +38,9 @@ struct message {
 /* Nothing takes so long, not even an emulated host whose xenstored starts again. */
 #define PATIENCE_MS 120000
 
+/* Between rounds: the host is emulated and has other work to do, too. */
+#define PAUSE_US 20000
+
 static int bus;
 static int errors;
 static uint32_t last_request;
@@ -209,6 +212,7 @@ int main(int count, char **arguments) {
     }
     settle();
     expect(path[key], values[key]);
+    usleep(PAUSE_US);
     if (round % 10 == 9) {
       for (int other = 0; other < KEYS; other++) expect(path[other], values[other]);
       if (ask(XS_DIRECTORY, 0, TOP, sizeof TOP, reply) == XS_ERROR) problem("list: %s", reply);
