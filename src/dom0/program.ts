@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
+import { addBuildCommand } from './build-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
@@ -63,6 +64,7 @@ export async function runProgram(
   addWritingCommands(commands);
   addTraceCommand(commands);
   addRunCommand(program, services);
+  addBuildCommand(program, terminal);
   addSimCommand(program, terminal, setExitCode);
   try {
     await program.parseAsync([...args], { from: 'user' });
