@@ -36,6 +36,15 @@ describe('the unikernel binding on the native engine', () => {
   });
 });
 
+test('xenstored serves a ring from the engine', async () => {
+  const served = join(scratch.path, 'xenstored');
+  await buildBundle(await buildEngine(), 'test/unikernel/xenstored-bundle.ts', served);
+  const { reason, console } = await runBundle(served);
+  expect(console.match(/^FAILED.*/gm)).toBeNull();
+  expect(console.match(/^ok: /gm)).toHaveLength(5);
+  expect(reason).toBe(SHUTDOWN_poweroff);
+});
+
 describe('a script', () => {
   test('that has nothing to wait for ends its domain', async () => {
     const end = await runScript("xen.print('done\\n');");

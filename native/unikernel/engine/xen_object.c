@@ -11,6 +11,7 @@
 #include "domain.h"
 #include "engine.h"
 #include "entropy.h"
+#include "mappings.h"
 #include "pages.h"
 
 #define NS_PER_MS 1000000.0
@@ -81,6 +82,7 @@ METHOD(memory) {
   JSValue result = JS_NewObject(context);
   JS_SetPropertyStr(context, result, "total", JS_NewInt64(context, pages_total() * PAGE_SIZE));
   JS_SetPropertyStr(context, result, "unused", JS_NewInt64(context, pages_unused() * PAGE_SIZE));
+  JS_SetPropertyStr(context, result, "lingering", JS_NewInt64(context, mappings_sweep()));
   JS_SetPropertyStr(context, result, "heap", JS_NewInt64(context, usage.malloc_size));
   return result;
 }

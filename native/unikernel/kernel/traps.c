@@ -17,6 +17,7 @@
 
 #define PAGE_FAULT 14
 #define PAGE_FAULT_WRITE 2
+#define PAGE_FAULT_RESERVED 8
 #define PAGE_FAULT_FETCH 16
 
 #define MSR_STAR 0xc0000081
@@ -110,7 +111,8 @@ __attribute__((noreturn)) void trap_report(const struct trap_frame *frame, uint6
   console_printf("\nunikernel: exception %d, %s, at %p", frame->vector, name ? name : "reserved",
                  frame->rip);
   if (frame->vector == PAGE_FAULT) {
-    const char *reason = paging_explain(fault_address);
+    const char *reason = frame->error & PAGE_FAULT_RESERVED ? "there is no such frame"
+                                                            : paging_explain(fault_address);
     console_printf(", %s %p%s%s", access_of(frame->error), fault_address, reason ? ": " : "",
                    reason ? reason : "");
   }

@@ -106,7 +106,9 @@ const filesOf = (directory: string, ending: RegExp) =>
 /** One digest of all that the objects depend on. */
 async function digestOf({ native, quickjs }: Sources): Promise<string> {
   const hash = createHash('sha256');
-  hash.update(readFileSync(new URL(import.meta.url)));
+  hash.update(
+    JSON.stringify([COMMON_FLAGS, C_FLAGS, WARNING_FLAGS, KERNEL_FLAGS, QUICKJS_FLAGS, HOST_FLAGS]),
+  );
   hash.update(await runTool('gcc', ['--version']));
   const directories = ['kernel', 'engine', 'host'].map((name) => join(native, name));
   for (const file of [

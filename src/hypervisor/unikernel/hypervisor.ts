@@ -7,7 +7,7 @@ import { UnikernelGrantTable } from './grants.ts';
 
 const supports: Supports = { detach: true, contiguousMaps: true, loopback: true };
 
-class UnikernelHypervisor implements Hypervisor {
+export class UnikernelHypervisor implements Hypervisor {
   readonly domid: DomId;
   readonly grants: UnikernelGrantTable;
   readonly events: UnikernelEventChannels;

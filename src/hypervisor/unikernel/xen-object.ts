@@ -4,6 +4,17 @@
  */
 import { XenError } from '../../base/errors.ts';
 
+export interface MemoryUsage {
+  /** Bytes in the pages of the domain. */
+  readonly total: number;
+  /** Bytes in those of them that are free. */
+  readonly unused: number;
+  /** Bytes that the script uses. */
+  readonly heap: number;
+  /** Pages that were shared once and that a peer still maps. */
+  readonly lingering: number;
+}
+
 export interface XenObject {
   /** Our own domid. */
   readonly domid: number;
@@ -71,8 +82,7 @@ export interface XenObject {
   /** Whether typing alone keeps the domain alive. */
   holdConsole(hold: boolean): void;
   fillRandom(bytes: Uint8Array): void;
-  /** In bytes: the pages of the domain, those of them that are free, and what the script uses. */
-  memory(): { readonly total: number; readonly unused: number; readonly heap: number };
+  memory(): MemoryUsage;
   /** Ends the domain with a `SHUTDOWN_…` of sched.h. */
   shutDown(reason: number): never;
 }
