@@ -28,8 +28,10 @@ static void end_buffer(JSRuntime *runtime, void *mapping, void *start) {
 }
 
 static JSValue buffer_of(JSContext *context, struct mapping *mapping) {
-  return JS_NewArrayBuffer(context, mapping_start(mapping), mapping_bytes(mapping), end_buffer,
-                           mapping, false);
+  JSValue buffer = JS_NewArrayBuffer(context, mapping_start(mapping), mapping_bytes(mapping),
+                                     end_buffer, mapping, false);
+  if (JS_IsException(buffer)) mapping_end(mapping);
+  return buffer;
 }
 
 static bool notice_argument(JSContext *context, JSValueConst *arguments, size_t bytes,
@@ -70,11 +72,16 @@ static bool words_argument(JSContext *context, JSValueConst value, const char *n
   return true;
 }
 
-static JSValue new_references(JSContext *context, const grant_ref_t *references, size_t count) {
-  JSValue result = JS_NewArray(context);
+/* { buffer, refs }; the exception, if the buffer is one. */
+static JSValue new_share(JSContext *context, JSValue buffer, const grant_ref_t *references,
+                         size_t count) {
+  if (JS_IsException(buffer)) return buffer;
+  JSValue refs = JS_NewArray(context), result = JS_NewObject(context);
   for (size_t i = 0; i < count; i++) {
-    JS_SetPropertyUint32(context, result, i, JS_NewUint32(context, references[i]));
+    JS_SetPropertyUint32(context, refs, i, JS_NewUint32(context, references[i]));
   }
+  JS_SetPropertyStr(context, result, "refs", refs);
+  JS_SetPropertyStr(context, result, "buffer", buffer);
   return result;
 }
 
@@ -97,9 +104,7 @@ METHOD(share) {
   if (mapping == NULL) {
     result = JS_NewInt64(context, error);
   } else {
-    result = JS_NewObject(context);
-    JS_SetPropertyStr(context, result, "buffer", buffer_of(context, mapping));
-    JS_SetPropertyStr(context, result, "refs", new_references(context, references, pages));
+    result = new_share(context, buffer_of(context, mapping), references, pages);
   }
   js_free(context, references);
   return result;

@@ -88,9 +88,14 @@ static void switch_machine_off(void) {
 }
 
 __attribute__((noreturn)) void domain_shutdown(unsigned reason) {
+  static bool ending;
   if (on_xen) {
-    mappings_notify_all();
-    console_flush();
+    /* What follows may fault, which leads here again. */
+    if (!ending) {
+      ending = true;
+      mappings_notify_all();
+      console_flush();
+    }
     struct sched_shutdown operation = {.reason = reason};
     hypercall_sched(SCHEDOP_shutdown, &operation);
   } else {

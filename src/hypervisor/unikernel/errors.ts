@@ -24,9 +24,15 @@ const codes: Readonly<Record<number, ErrorCode>> = {
 /**
  * The result of a call of the kernel's, unless it is a refusal: that becomes an `XenError` that names
  * `operation`; EIO for a number that the contract has no word for.
+ * @param explain more words for a person, for codes that mean something particular here
  */
-export function granted<Result>(operation: string, result: Result | number): Result {
+export function granted<Result>(
+  operation: string,
+  result: Result | number,
+  explain: Readonly<Partial<Record<ErrorCode, string>>> = {},
+): Result {
   if (typeof result !== 'number' || result >= 0) return result as Result;
   const code = codes[-result];
-  throw new XenError(code ?? 'EIO', operation, code === undefined ? `errno ${-result}` : '');
+  if (code === undefined) throw new XenError('EIO', operation, `errno ${-result}`);
+  throw new XenError(code, operation, explain[code]);
 }

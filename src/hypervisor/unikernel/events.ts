@@ -63,7 +63,10 @@ export class UnikernelEventChannels implements EventChannels, ChannelOwner {
 
   private bind(operation: string, call: () => number): EventChannel {
     if (this.closed) throw new TypeError('the hypervisor is closed');
-    const channel = new PortChannel(this, eventPort(granted(operation, call())));
+    const channel = new PortChannel(
+      this,
+      eventPort(granted(operation, call(), { ENOSPC: 'no port is left' })),
+    );
     this.open.add(channel);
     this.loop.listen(channel.port, () => {
       channel.signal();

@@ -36,6 +36,7 @@ export class UnikernelGrantTable implements GrantTable {
         notice?.byteOffset,
         noticePort(notice),
       ),
+      { ENOSPC: 'the grant table is full; its size is max_grant_frames of the domain' },
     );
     return this.keep(new MappedSharedPages(buffer, refs.map(grantRef), this.unmap, this.forget));
   }
