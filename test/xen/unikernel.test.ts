@@ -164,7 +164,7 @@ test('a fault is reported with its place and its reason', async () => {
 test('a stub domain with too little memory says how much it needs', async () => {
   const { lab } = await sharedHost();
   const image = await imageOf('small', "xen.print('fits\\n');");
-  const domain = await StubDomain.create(lab, { name: 'small', image, memory_mib: 2 });
+  const domain = await StubDomain.create(lab, { name: 'small', image, memory_mib: 3 });
   const { crashed, console } = await domain.end();
   expect(crashed).toBe(true);
   expect(console).toMatch(
