@@ -6,7 +6,7 @@ const floors = [
   ['ring'],
   ['xenstore'],
   ['xenbus'],
-  ['block', 'console', 'xenstored', 'xenconsoled'],
+  ['block', 'console', 'vchan', 'xenstored', 'xenconsoled'],
   ['node'],
 ];
 

@@ -9,8 +9,11 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportGntdev(env, exports);
   paravane::exportGntalloc(env, exports);
   paravane::exportPrivcmd(env, exports);
+  paravane::exportProcess(env, exports);
   paravane::exportPty(env, exports);
+  paravane::exportSocketSet(env, exports);
   paravane::exportUnixSocket(env, exports);
+  paravane::exportFile(env, exports);
   return exports;
 }
 

@@ -11,8 +11,11 @@
         "gntdev.cc",
         "gntalloc.cc",
         "privcmd.cc",
+        "process.cc",
         "pty.cc",
-        "unix_socket.cc"
+        "socket_set.cc",
+        "unix_socket.cc",
+        "file.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

@@ -19,6 +19,7 @@
 #define __XEN_TOOLS__ 1
 extern "C" {
 #include <xen/xen.h>
+#include <xen/event_channel.h>
 #include <xen/sysctl.h>
 #include <xen/sys/privcmd.h>
 }
@@ -65,6 +66,7 @@ class Privcmd : public Napi::ObjectWrap<Privcmd> {
                        {InstanceMethod<&Privcmd::mapForeign>("mapForeign"),
                         InstanceMethod<&Privcmd::mapResource>("mapResource"),
                         InstanceMethod<&Privcmd::sysctl>("sysctl"),
+                        InstanceMethod<&Privcmd::eventChannelStatus>("eventChannelStatus"),
                         InstanceMethod<&Privcmd::close>("close")});
   }
 
@@ -154,6 +156,28 @@ class Privcmd : public Napi::ObjectWrap<Privcmd> {
     }
     std::memcpy(operation.Data(), argument, sizeof(xen_sysctl));
     std::memcpy(buffer.Data(), target, buffer.ElementLength());
+  }
+
+  // eventChannelStatus(operation): asks for one port; `operation` is a struct evtchn_status, which
+  // is filled with Xen's answer.
+  void eventChannelStatus(const Napi::CallbackInfo &info) {
+    Napi::Env env = info.Env();
+    auto operation = typedArrayArgument<uint8_t>(info, 0, "operation", napi_uint8_array,
+                                                 sizeof(evtchn_status));
+    if (operation.ElementLength() != sizeof(evtchn_status)) {
+      throw Napi::RangeError::New(env, "operation must be one struct evtchn_status");
+    }
+    openDescriptor(env, descriptor_);
+    std::memcpy(memory_->base(), operation.Data(), sizeof(evtchn_status));
+
+    privcmd_hypercall_t call = {};
+    call.op = __HYPERVISOR_event_channel_op;
+    call.arg[0] = EVTCHNOP_status;
+    call.arg[1] = reinterpret_cast<uintptr_t>(memory_->base());
+    if (ioctl(descriptor_->fd(), IOCTL_PRIVCMD_HYPERCALL, &call) < 0) {
+      throwSystemError(env, errno, "EVTCHNOP_status");
+    }
+    std::memcpy(operation.Data(), memory_->base(), sizeof(evtchn_status));
   }
 
   // Frames mapped through it stay.

@@ -1,4 +1,5 @@
-// Unix stream sockets that never block.
+// Unix stream sockets that listen, and never block.
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -12,21 +13,6 @@
 namespace paravane {
 
 namespace {
-
-constexpr size_t kTransferMax = 1 << 20;
-
-Napi::TypedArrayOf<uint8_t> bytesArgument(const Napi::CallbackInfo &info) {
-  return typedArrayArgument<uint8_t>(info, 1, "bytes", napi_uint8_array, kTransferMax);
-}
-
-int descriptorArgument(const Napi::CallbackInfo &info) {
-  return static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
-}
-
-// The count of bytes, or a negative errno: what is ordinary here is not worth an exception.
-Napi::Value countOrError(Napi::Env env, ssize_t count) {
-  return Napi::Number::New(env, static_cast<double>(count < 0 ? -errno : count));
-}
 
 // listenUnix(path, backlog): the descriptor of a socket that listens there. The caller closes it
 // and removes the path.
@@ -52,34 +38,53 @@ Napi::Value listenUnix(const Napi::CallbackInfo &info) {
   return Napi::Number::New(env, fd);
 }
 
+// Whether a socket listens, of one that is a Unix stream socket at all.
+bool isListening(Napi::Env env, int fd) {
+  int values[3];
+  const int options[3] = {SO_DOMAIN, SO_TYPE, SO_ACCEPTCONN};
+  for (int i = 0; i < 3; i++) {
+    socklen_t size = sizeof values[i];
+    if (getsockopt(fd, SOL_SOCKET, options[i], &values[i], &size) != 0) {
+      throwSystemError(env, errno, "getsockopt");
+    }
+  }
+  if (values[0] != AF_UNIX || values[1] != SOCK_STREAM) throwSystemError(env, EPROTOTYPE, "getsockopt");
+  return values[2] != 0;
+}
+
+// adoptUnix(fd, backlog): makes a Unix socket that another program has left open like one of ours:
+// it never blocks and is not inherited. With a backlog above 0 it must be one that listens, with 0
+// one that does not.
+void adoptUnix(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const int fd = static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
+  const uint32_t backlog = integerArgument(info, 1, "backlog", 4096);
+  const bool listening = backlog > 0;
+  if (isListening(env, fd) != listening) throwSystemError(env, listening ? EINVAL : EISCONN, "adopt");
+  const int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+      fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    throwSystemError(env, errno, "fcntl");
+  }
+  if (listening && listen(fd, static_cast<int>(backlog)) != 0) {
+    throwSystemError(env, errno, "listen");
+  }
+}
+
 // acceptUnix(fd): the descriptor of the next client, or a negative errno. The caller closes it.
 Napi::Value acceptUnix(const Napi::CallbackInfo &info) {
-  const int fd = descriptorArgument(info);
-  return countOrError(info.Env(), accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-}
-
-// receive(fd, bytes): how many bytes came, 0 once there will be none, or a negative errno.
-Napi::Value receive(const Napi::CallbackInfo &info) {
-  auto bytes = bytesArgument(info);
-  const int fd = descriptorArgument(info);
-  return countOrError(info.Env(), recv(fd, bytes.Data(), bytes.ByteLength(), MSG_DONTWAIT));
-}
-
-// send(fd, bytes): how many bytes were taken, or a negative errno.
-Napi::Value sendBytes(const Napi::CallbackInfo &info) {
-  auto bytes = bytesArgument(info);
-  const int fd = descriptorArgument(info);
-  constexpr int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  return countOrError(info.Env(), send(fd, bytes.Data(), bytes.ByteLength(), flags));
+  const int fd = static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
+  const int client = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  // What is ordinary here is not worth an exception.
+  return Napi::Number::New(info.Env(), client < 0 ? -errno : client);
 }
 
 }  // namespace
 
 void exportUnixSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<listenUnix>(env, "listenUnix"));
+  exports.Set("adoptUnix", Napi::Function::New(env, adoptUnix, "adoptUnix"));
   exports.Set("acceptUnix", Napi::Function::New<acceptUnix>(env, "acceptUnix"));
-  exports.Set("receive", Napi::Function::New<receive>(env, "receive"));
-  exports.Set("send", Napi::Function::New<sendBytes>(env, "send"));
 }
 
 }  // namespace paravane

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT, debianKernel } from './debian.ts';
-import { guestInitramfs } from './initramfs.ts';
+import { DEVICE_NODE_MODULES, guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
 import type { DomZeroProcess } from './process.ts';
+import { toolsDisk } from './tools-disk.ts';
 
 export type GuestType = 'pv' | 'pvh';
 
@@ -19,33 +20,72 @@ export function diskGuestInitramfs(): string {
   return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-disk.sh'), 'utf8'));
 }
 
+/** The guest's initramfs for one whose disk `makeProgramDisk` has made. */
+export function programGuestInitramfs(): string {
+  const tail = readFileSync(join(CHECKOUT, 'scripts/lab/guest-programs.sh'), 'utf8');
+  return guestInitramfs(tail, [], DEVICE_NODE_MODULES);
+}
+
+/** Programs of Debian's that a guest with `toolsGuestInitramfs()` has. */
+const GUEST_TOOLS = ['fio', 'mkfs.ext4', 'e2fsck', 'blkdiscard', 'blockdev', 'cmp'];
+
+/** The initramfs of a guest that is told at its console what to do with its disks. */
+export function toolsGuestInitramfs(): string {
+  return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-tools.sh'), 'utf8'));
+}
+
+/** The disk that such a guest must have as xvda, read-only. */
+export function guestToolsDisk(): string {
+  return toolsDisk(GUEST_TOOLS);
+}
+
 export interface GuestConfig {
   readonly name: string;
   readonly type: GuestType;
-  /** Path of the initramfs. */
-  readonly ramdisk: string;
+  /** Path of the kernel; Debian's when absent. */
+  readonly kernel?: string;
+  /** Path of the initramfs; a kernel of our own may need none. */
+  readonly ramdisk?: string;
+  /** The kernel's command line; that of a stock Linux guest when absent. */
+  readonly commandLine?: string;
+  /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
+  readonly onReboot?: 'destroy' | 'restart';
+  /** Added to the kernel's command line; `module.parameter=value` reaches the module. */
+  readonly extra?: string;
+  readonly vcpus?: number;
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
   readonly memory_mib?: number;
+  /** For xl, and for what it leaves running in dom0 until the guest ends. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
-function xlConfig({ name, type, ramdisk, disks = [], memory_mib = 192 }: GuestConfig): string {
+function xlConfig(config: GuestConfig): string {
+  const { name, type, kernel = debianKernel().image, ramdisk, disks = [] } = config;
+  const { memory_mib = 192, vcpus = 1, extra = '', onReboot = 'restart' } = config;
+  const { commandLine = `console=hvc0 quiet panic=-1 ${extra}` } = config;
   return [
     `name = "${name}"`,
     `type = "${type}"`,
-    `kernel = "${debianKernel().image}"`,
-    `ramdisk = "${ramdisk}"`,
-    'extra = "console=hvc0 quiet panic=-1"',
+    `kernel = "${kernel}"`,
+    ...(ramdisk === undefined ? [] : [`ramdisk = "${ramdisk}"`]),
+    `extra = "${commandLine}"`,
     `memory = ${memory_mib}`,
+    `vcpus = ${vcpus}`,
+    `on_reboot = "${onReboot}"`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     '',
   ].join('\n');
 }
 
-/** Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256. */
-export async function makeDisk(lab: Lab, path: string): Promise<void> {
+/**
+ * Makes a disk image in dom0, with an ext4 file system that holds a file and its SHA-256.
+ *
+ * @param more a directory whose content is on the disk too
+ */
+export async function makeDisk(lab: Lab, path: string, more?: string): Promise<void> {
   await lab.run(
-    `content=$(mktemp -d) && cd "$content" &&
+    `content=$(mktemp -d) && cd "$content" && ${more === undefined ? '' : `cp -r ${more}/. . &&`}
      head -c ${GIVEN_MIB}M /dev/urandom >given && sha256sum given >given.sha256 &&
      truncate -s ${DISK_MIB}M ${path} && mkfs.ext4 -q -d "$content" ${path} && rm -r "$content"`,
     { timeout_ms: GUEST_LIMIT_MS },
@@ -64,6 +104,7 @@ export class Guest {
   readonly name: string;
   readonly #lab: Lab;
   #console: DomZeroProcess | undefined;
+  #turns = 0;
 
   private constructor(lab: Lab, name: string) {
     this.#lab = lab;
@@ -79,7 +120,8 @@ export class Guest {
     const path = `/run/${config.name}.cfg`;
     await lab.run(`cat >${path}`, { input: xlConfig(config) });
     for (let attempt = 1; ; attempt++) {
-      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS });
+      const { env = {} } = config;
+      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS, env });
       const guest = new Guest(lab, config.name);
       if (config.type === 'pv' || (await guest.#comesUp())) return guest;
       if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
@@ -123,6 +165,21 @@ export class Guest {
     const from = console.output.length;
     console.write(`${line}\r`);
     return console.waitFor(answer, GUEST_LIMIT_MS, from);
+  }
+
+  /**
+   * Runs a command at the guest's console and resolves with what it wrote. Rejects unless its exit
+   * status is 0.
+   */
+  async run(command: string): Promise<string> {
+    const turn = ++this.#turns;
+    // Neither marker stands so in the line that is typed, which the console shows too.
+    const [, said = '', status] = await this.type(
+      `echo "BEGAN-$((${turn}))"; ${command}; echo "ENDED-$?-$((${turn}))"`,
+      new RegExp(`BEGAN-${turn}\\r?\\n([^]*)ENDED-(\\d+)-${turn}\\b`),
+    );
+    if (status === '0') return said;
+    throw new Error(`${this.name}: ${command}: exit status ${status}\n${said}`);
   }
 
   async shutdown(): Promise<void> {

@@ -4,16 +4,58 @@ import { CHECKOUT } from './debian.ts';
 import type { Lab } from './lab.ts';
 import { type DomZeroProcess, LabTimeout } from './process.ts';
 
-const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
+/** The `paravane` command. */
+export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
-const START_LIMIT_MS = 60_000;
+const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
+
+const LIVE_UPDATE_LIMIT_MS = 120_000;
+const START_LIMIT_MS = 180_000;
+
+/** Of the processors, beside the 256 of each guest. */
+const DOM0_WEIGHT = 2048;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
 const FOREIGN = ['xenstored', 'oxenstored', 'xenconsoled', 'xen_blkback'];
+
+/** Starts a service of ours in dom0 and resolves when it serves. */
+export async function startOurs(
+  lab: Lab,
+  service: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  const daemon = lab.start(['node', PARAVANE, 'run', service, ...options]);
+  await daemon.waitFor(/is ready/, START_LIMIT_MS);
+  return daemon;
+}
+
+const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
+
+/** Starts the C console daemon with its logs in `directory`, and resolves when it serves `guest`. */
+export async function startCXenconsoled(
+  lab: Lab,
+  directory: string,
+  guest: string,
+  ...options: string[]
+): Promise<DomZeroProcess> {
+  await lab.run(['mkdir', '-p', directory]);
+  const daemon = lab.start([
+    C_XENCONSOLED,
+    '-i',
+    '--log=all',
+    `--log-dir=${directory}`,
+    ...options,
+  ]);
+  await lab.waitFor('log of the C console daemon', async () => {
+    const { code } = await lab.attempt(['test', '-e', `${directory}/guest-${guest}.log`]);
+    return code === 0 ? true : undefined;
+  });
+  return daemon;
+}
 
 /** A disk line for xl with our block back end. */
 export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
@@ -40,19 +82,37 @@ export function difference(before: Traces, after: Traces): string[] {
   ];
 }
 
+/** Starts C's xenstored and resolves when it serves. */
+async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
+  const daemon = lab.start([C_XENSTORED, '-N']);
+  const look = async () => {
+    return (await lab.attempt('test -S /run/xenstored/socket')).code === 0 || undefined;
+  };
+  await lab.waitFor("socket of C's xenstored", look, START_LIMIT_MS);
+  return daemon;
+}
+
 export class Host {
   readonly lab: Lab;
-  readonly #daemons: DomZeroProcess[] = [];
+  /** In the order in which they were started. */
+  readonly #daemons = new Map<string, DomZeroProcess>();
 
   private constructor(lab: Lab) {
     this.lab = lab;
   }
 
-  /** Starts xenstored, xenconsoled and blkback in dom0, and resolves when all of them serve. */
-  static async start(lab: Lab): Promise<Host> {
+  /**
+   * Starts xenstored, xenconsoled and blkback in dom0, and resolves when all of them serve.
+   *
+   * @param xenstored C's is that of Debian's Xen; the other daemons are ours in any case
+   */
+  static async start(lab: Lab, xenstored: 'ours' | 'c' = 'ours'): Promise<Host> {
     const host = new Host(lab);
-    await host.#run('xenstored');
+    if (xenstored === 'ours') await host.#run('xenstored');
+    else host.#daemons.set('xenstored', await startCXenstored(lab));
     await lab.run('xen-init-dom0');
+    // A guest that computes must not keep those waiting who serve it: emulated processors are slow.
+    await lab.run(['xl', 'sched-credit2', '-d', '0', '-w', String(DOM0_WEIGHT)]);
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }
@@ -89,21 +149,61 @@ export class Host {
     }
   }
 
+  /** The latest process of one of our services. */
+  daemon(service: string): DomZeroProcess {
+    const daemon = this.#daemons.get(service);
+    if (daemon === undefined) throw new Error(`no ${service} was started here`);
+    return daemon;
+  }
+
+  /** Ends a daemon with `signal` and starts one of the caller's own in its place. */
+  async replace(
+    service: string,
+    signal: NodeJS.Signals,
+    start: (lab: Lab) => Promise<DomZeroProcess>,
+  ): Promise<void> {
+    const old = this.daemon(service);
+    old.signal(signal);
+    await old.exit;
+    this.#daemons.set(service, await start(this.lab));
+  }
+
   /** How each daemon is and the end of what it wrote, for an error message. */
   lastSeen(): string {
-    return this.#daemons.map((daemon) => daemon.lastSeen()).join('\n');
+    return [...this.#daemons.values()].map((daemon) => daemon.lastSeen()).join('\n');
+  }
+
+  /**
+   * Lets xenstored become another program, as an operator does. Resolves when that serves; rejects
+   * with what the operator is told.
+   */
+  async liveUpdate(to: 'ours' | 'c'): Promise<void> {
+    const [file, options] = to === 'ours' ? [PARAVANE, 'run xenstored'] : [C_XENSTORED, '-N'];
+    await this.lab.run(['xenstore-control', 'live-update', '-c', options, file], {
+      timeout_ms: LIVE_UPDATE_LIMIT_MS,
+    });
   }
 
   /** Ends our daemons. Resolves with their exit statuses, in the order in which they were started. */
   async stop(): Promise<number[]> {
     const codes: number[] = [];
-    for (const daemon of this.#daemons.reverse()) codes.unshift((await daemon.stop()).code);
+    const daemons = [...this.#daemons.values()];
+    for (const daemon of daemons.reverse()) codes.unshift((await daemon.stop()).code);
     return codes;
   }
 
+  /** Runs `paravane` in dom0 and resolves with what it printed. */
+  async paravane(...args: string[]): Promise<string> {
+    const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 200_000 });
+    return out.trimEnd();
+  }
+
+  /** Ends a daemon by a signal and starts it again, with other options if any are given. */
+  async restart(service: string, signal: NodeJS.Signals, ...options: string[]): Promise<void> {
+    await this.replace(service, signal, (lab) => startOurs(lab, service, ...options));
+  }
+
   async #run(service: string, ...options: string[]): Promise<void> {
-    const daemon = this.lab.start(['node', PARAVANE, 'run', service, ...options]);
-    this.#daemons.push(daemon);
-    await daemon.waitFor(/is ready/, START_LIMIT_MS);
+    this.#daemons.set(service, await startOurs(this.lab, service, ...options));
   }
 }

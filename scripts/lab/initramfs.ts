@@ -39,6 +39,9 @@ const DOM0_MODULES = [
 /** The front ends of a stock guest, and the file system on its disk. */
 const GUEST_MODULES = ['xen-blkfront', 'xen-netfront', 'ext4'];
 
+/** The device nodes in /dev/xen, for a guest whose programs speak to other domains. */
+export const DEVICE_NODE_MODULES = ['xen-evtchn', 'xen-gntdev', 'xen-gntalloc', 'xenfs'];
+
 /** Sixteen characters that stand for `parts`, for a name in the cache. */
 export function digest(...parts: string[]): string {
   const hash = createHash('sha256');
@@ -61,13 +64,35 @@ export function cached(name: string, write: (path: string) => void): string {
   return path;
 }
 
-function writeInitramfs(path: string, init: string, modules: readonly string[]): void {
+/** Path of a C program of one file, built so that it runs in a guest, which has no libraries. */
+export function guestProgram(source: string): string {
+  const name = basename(source, '.c');
+  return cached(`${name}-${digest(readFileSync(source, 'utf8'))}`, (path) => {
+    const flags = ['-static', '-O2', '-Wall', '-Wextra', '-Werror'];
+    execFileSync('cc', [...flags, '-o', path, source], { stdio: ['ignore', 'ignore', 'inherit'] });
+  });
+}
+
+/** The name of a program in the cache, without the digest that follows it there. */
+const programName = (path: string) => basename(path).replace(/-[0-9a-f]{16}$/, '');
+
+function writeInitramfs(
+  path: string,
+  init: string,
+  modules: readonly string[],
+  programs: readonly string[],
+): void {
   const root = mkdtempSync(join(tmpdir(), 'paravane-initramfs-'));
   try {
     for (const directory of ['bin', 'dev', 'proc', 'sys', 'mnt', 'modules', 'tmp']) {
       mkdirSync(join(root, directory));
     }
     copyFileSync(BUSYBOX, join(root, 'bin/busybox'));
+    for (const program of programs) {
+      const target = join(root, 'bin', programName(program));
+      copyFileSync(program, target);
+      chmodSync(target, 0o755);
+    }
     // The number in front keeps the order in which the modules must be loaded.
     moduleFiles(debianKernel(), modules).forEach((file, index) => {
       copyFileSync(file, join(root, 'modules', `${100 + index}-${basename(file)}`));
@@ -81,9 +106,14 @@ function writeInitramfs(path: string, init: string, modules: readonly string[]):
   }
 }
 
-function initramfs(name: string, init: string, modules: readonly string[]): string {
-  const key = digest(debianKernel().release, init, ...modules);
-  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules));
+function initramfs(
+  name: string,
+  init: string,
+  modules: readonly string[],
+  programs: readonly string[] = [],
+): string {
+  const key = digest(debianKernel().release, init, ...modules, ...programs);
+  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules, programs));
 }
 
 const script = (name: string) => readFileSync(join(CHECKOUT, 'scripts/lab', name), 'utf8');
@@ -97,9 +127,16 @@ export function dom0Initramfs(): string {
  * Path of a stock Linux guest's initramfs.
  *
  * @param tail busybox shell script that goes on where `guest-init.sh` ends; it must not return
+ * @param programs paths that `guestProgram` gave; each is in the guest's search path by its name
+ * @param modules further modules of its kernel
  */
-export function guestInitramfs(tail: string): string {
-  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, GUEST_MODULES);
+export function guestInitramfs(
+  tail: string,
+  programs: readonly string[] = [],
+  modules: readonly string[] = [],
+): string {
+  const all = [...GUEST_MODULES, ...modules];
+  return initramfs('guest', `${script('guest-init.sh')}\n${tail}\n`, all, programs);
 }
 
 /** Path of Xen as the plain ELF file that QEMU's multiboot loader wants. */

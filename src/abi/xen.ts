@@ -5,6 +5,9 @@ export { DOMID_FIRST_RESERVED } from '../base/ids.ts';
 /** The caller itself, where a call takes a domid. */
 export const DOMID_SELF = 0x7ff0;
 
+/** No domain at all. */
+export const DOMID_INVALID = 0x7ff4;
+
 /** No domain in particular: in a permission entry of xenstore, every one. */
 export const DOMID_ANY = 0x7ff5;
 

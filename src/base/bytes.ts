@@ -16,6 +16,15 @@ export function latin1Decode(bytes: Uint8Array, start = 0, end = bytes.length): 
   return text;
 }
 
+/** The bytes of both, one after the other. */
+export function joinBytes(first: Uint8Array, second: Uint8Array = new Uint8Array(0)): Uint8Array {
+  if (second.length === 0) return first;
+  const bytes = new Uint8Array(first.length + second.length);
+  bytes.set(first);
+  bytes.set(second, first.length);
+  return bytes;
+}
+
 function decodeRun(bytes: Uint8Array, start: number, end: number): string {
   const codes = new Array<number>(end - start);
   for (let i = start; i < end; i++) codes[i - start] = bytes[i] as number;

@@ -2,7 +2,7 @@
  * C structures as data: one description gives size, offsets and a view, and the probe in
  * test/abi compiles the same description against the installed Xen headers.
  *
- * All numbers are little-endian, as every Xen structure on x86 is.
+ * All numbers are little-endian, as every Xen structure on x86 is, but `u32be`.
  */
 import { assert } from './assert.ts';
 
@@ -33,6 +33,12 @@ export const u32 = scalar(
   4,
   (data, at) => data.getUint32(at, true),
   (data, at, value) => data.setUint32(at, value, true),
+);
+/** For the few headers that are big-endian on every machine. */
+export const u32be = scalar(
+  4,
+  (data, at) => data.getUint32(at),
+  (data, at, value) => data.setUint32(at, value),
 );
 export const i8 = scalar(
   1,

@@ -166,6 +166,8 @@ export class GuestPages {
       page.pages.close();
       this.persistent.delete(ref);
     }
+    // Memory of ours too: what a burst needed is not kept for ever.
+    this.free.length = 0;
     this.idleTimer =
       this.persistent.size > 0 ? clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle()) : undefined;
   }

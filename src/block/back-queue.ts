@@ -1,6 +1,7 @@
 /**
  * One ring of a block back end: takes requests, has the disk do them, any number at a time, and
- * answers in the order in which they were asked.
+ * answers in the order in which they were asked. A barrier is done alone: after all that was asked
+ * before it, and before all that is asked after it.
  *
  * The order is what lets another process take over when this one is killed: all from the ring's
  * `rsp_prod` on is unanswered and still stands in the ring, since no answer has overwritten it.
@@ -9,6 +10,7 @@ import {
   BLKIF_OP_DISCARD,
   BLKIF_OP_FLUSH_DISKCACHE,
   BLKIF_OP_READ,
+  BLKIF_OP_WRITE_BARRIER,
   BLKIF_RSP_EOPNOTSUPP,
   BLKIF_RSP_ERROR,
   BLKIF_RSP_OKAY,
@@ -19,9 +21,10 @@ import type { Log } from '../base/log.ts';
 import type { EventChannel } from '../hypervisor/contract.ts';
 import type { BackRing } from '../ring/back-ring.ts';
 import { type GuestPages, RequestPages } from './back-pages.ts';
-import { type BackRequest, emptyRequest, RequestParser } from './back-request.ts';
+import { type BackOffers, type BackRequest, emptyRequest, RequestParser } from './back-request.ts';
 import type { BlockDevice } from './block-device.ts';
 import type { BlkifProtocol } from './protocol.ts';
+import { SignalAllowance } from './signal-allowance.ts';
 
 /** Requests under way at a time: more than the disk can use at once, few enough to bound memory. */
 export const REQUESTS_MAX = 64;
@@ -32,15 +35,13 @@ const PAGES_IN_FLIGHT_MAX = 2048;
  * nonsense cannot keep the process busy with refusing.
  */
 const REFUSAL_DELAY_MS = 1;
-/** Signals in a row without a request before the channel has to pause. */
-const EMPTY_SIGNALS_MAX = 16;
-const EMPTY_SIGNALS_PAUSE_MS = 1;
 
 export interface BackQueueParts {
   readonly ring: BackRing;
   readonly channel: EventChannel;
   readonly protocol: BlkifProtocol;
   readonly disk: BlockDevice;
+  readonly offers: BackOffers;
   readonly pages: GuestPages;
   readonly clock: Clock;
   readonly log: Log;
@@ -48,11 +49,14 @@ export interface BackQueueParts {
   readonly onViolation: (error: unknown) => void;
 }
 
-/** A place for one request under way. */
+/** A place for one request. */
 interface Place {
   readonly request: BackRequest;
   readonly pages: RequestPages;
-  answered: boolean;
+  /** To be answered, when its turn comes. */
+  done: boolean;
+  /** What is wrong with the request. */
+  refusal: unknown;
   /** `BLKIF_RSP_…` */
   status: number;
 }
@@ -64,23 +68,33 @@ export class BackQueue {
   private readonly places: Place[];
   private head = 0;
   private count = 0;
+  /** Of these, how many from `head` on have begun: the next one follows them. */
+  private begun = 0;
+  private underWay = 0;
+  /** A barrier is under way: nothing that follows it may begin. */
+  private barrier = false;
   private pagesInFlight = 0;
   private stopped = false;
   private drained: (() => void) | undefined;
-  private emptySignals = 0;
+  private readonly allowance: SignalAllowance;
   private refusals = 0;
   private readonly responseBytes: Uint8Array;
   private readonly response;
 
   constructor(parts: BackQueueParts) {
     this.parts = parts;
-    this.parser = new RequestParser(parts.protocol, parts.disk.info, (ref, target) =>
-      parts.pages.readPage(ref, target),
-    );
+    this.parser = new RequestParser({
+      protocol: parts.protocol,
+      disk: parts.disk,
+      offers: parts.offers,
+      readGuestPage: (ref, target) => parts.pages.readPage(ref, target),
+    });
+    this.allowance = new SignalAllowance(parts.channel, parts.clock);
     this.places = Array.from({ length: REQUESTS_MAX }, () => ({
       request: emptyRequest(),
       pages: new RequestPages(),
-      answered: false,
+      done: false,
+      refusal: undefined,
       status: BLKIF_RSP_OKAY,
     }));
     this.responseBytes = new Uint8Array(parts.protocol.response.size);
@@ -105,15 +119,7 @@ export class BackQueue {
   private signalled(): void {
     const before = this.count;
     this.takeRequests();
-    const empty = this.count === before && this.hasRoom;
-    this.emptySignals = empty ? this.emptySignals + 1 : 0;
-    if (this.emptySignals < EMPTY_SIGNALS_MAX || this.stopped) return;
-    this.emptySignals = 0;
-    const { channel, clock } = this.parts;
-    channel.pause();
-    clock.after(EMPTY_SIGNALS_PAUSE_MS, () => {
-      if (!channel.closed) channel.resume();
-    });
+    if (!this.stopped) this.allowance.spend(this.count === before && this.hasRoom);
   }
 
   private get hasRoom(): boolean {
@@ -129,7 +135,7 @@ export class BackQueue {
           // The next answer makes room and comes back here.
           if (!this.hasRoom) return;
           ring.takeRequest(this.parser.slot);
-          this.begin();
+          this.accept();
         }
       } while (ring.finalCheckForRequests());
     } catch (error) {
@@ -138,19 +144,32 @@ export class BackQueue {
     }
   }
 
-  private begin(): void {
-    const place = this.places[(this.head + this.count) % REQUESTS_MAX]!;
+  private accept(): void {
+    const place = this.placeAt(this.count);
     this.count++;
-    place.answered = false;
-    let refusal: unknown;
+    place.done = false;
+    place.refusal = undefined;
     try {
       this.parser.parse(place.request);
     } catch (error) {
       place.request.segmentCount = 0;
-      refusal = error;
+      place.refusal = error;
     }
     this.pagesInFlight += place.request.segmentCount;
-    void (refusal === undefined ? this.serve(place) : this.refuse(place, refusal));
+    this.beginNext();
+  }
+
+  /** Begins all that may: nothing passes a barrier, in either direction. */
+  private beginNext(): void {
+    while (this.begun < this.count && !this.barrier) {
+      const place = this.placeAt(this.begun);
+      const isBarrier = place.request.operation === BLKIF_OP_WRITE_BARRIER;
+      if (isBarrier && this.underWay > 0) return;
+      this.barrier = isBarrier;
+      this.begun++;
+      this.underWay++;
+      void (place.refusal === undefined ? this.serve(place) : this.refuse(place, place.refusal));
+    }
   }
 
   private async serve(place: Place): Promise<void> {
@@ -175,8 +194,12 @@ export class BackQueue {
     if (request.operation === BLKIF_OP_DISCARD) {
       return disk.discard(request.position, request.length);
     }
-    if (request.operation === BLKIF_OP_FLUSH_DISKCACHE) await disk.flush();
-    if (request.segmentCount > 0) await this.transfer(request, pages);
+    const isBarrier = request.operation === BLKIF_OP_WRITE_BARRIER;
+    if (isBarrier || request.operation === BLKIF_OP_FLUSH_DISKCACHE) await disk.flush();
+    if (request.segmentCount === 0) return;
+    await this.transfer(request, pages);
+    // What a barrier writes is on stable storage before it is answered.
+    if (isBarrier) await disk.flush();
   }
 
   private async transfer(request: BackRequest, pages: RequestPages): Promise<void> {
@@ -196,9 +219,12 @@ export class BackQueue {
   }
 
   private finish(place: Place, status: number): void {
-    place.answered = true;
+    place.done = true;
     place.status = status;
+    this.underWay--;
+    if (place.request.operation === BLKIF_OP_WRITE_BARRIER) this.barrier = false;
     this.answer();
+    this.beginNext();
     this.takeRequests();
     this.checkDrained();
   }
@@ -209,7 +235,7 @@ export class BackQueue {
     const before = this.count;
     while (this.count > 0) {
       const place = this.places[this.head]!;
-      if (!place.answered) break;
+      if (!place.done) break;
       this.response.id = place.request.id;
       this.response.operation = place.request.operation;
       this.response.status = place.status;
@@ -217,8 +243,13 @@ export class BackQueue {
       this.pagesInFlight -= place.request.segmentCount;
       this.head = (this.head + 1) % REQUESTS_MAX;
       this.count--;
+      this.begun--;
     }
-    if (this.count < before && ring.pushResponses()) channel.notify();
+    if (this.count < before && ring.wantsNotification()) channel.notify();
+  }
+
+  private placeAt(index: number): Place {
+    return this.places[(this.head + index) % REQUESTS_MAX]!;
   }
 
   private checkDrained(): void {

@@ -10,12 +10,13 @@ import {
   BLKIF_OP_INDIRECT,
   BLKIF_OP_READ,
   BLKIF_OP_WRITE,
+  BLKIF_OP_WRITE_BARRIER,
   BlkifRequestSegment,
 } from '../abi/io/blkif.ts';
 import { ProtocolViolation, XenError } from '../base/errors.ts';
 import { type GrantRef, grantRef } from '../base/ids.ts';
 import { PAGE_SIZE } from '../hypervisor/contract.ts';
-import { type BlockDeviceInfo, SECTOR_SIZE } from './block-device.ts';
+import { type BlockDevice, type BlockDeviceInfo, SECTOR_SIZE } from './block-device.ts';
 import type { BlkifProtocol } from './protocol.ts';
 
 const SECTORS_PER_PAGE = PAGE_SIZE / SECTOR_SIZE;
@@ -62,10 +63,29 @@ export function emptyRequest(): BackRequest {
 /** Copies the beginning of the front end's page to `target`. Throws when the grant is no good. */
 export type ReadGuestPage = (ref: GrantRef, target: Uint8Array) => void;
 
+/** Operations that a front end may ask for besides reading and writing, as it was told. */
+export interface BackOffers {
+  readonly barrier: boolean;
+  readonly flush: boolean;
+  readonly discard: boolean;
+  readonly indirect: boolean;
+}
+
+export interface RequestParserParts {
+  readonly protocol: BlkifProtocol;
+  /** Its size and sectors bound what a request may ask for; the size of the moment counts. */
+  readonly disk: BlockDevice;
+  readonly offers: BackOffers;
+  readonly readGuestPage: ReadGuestPage;
+}
+
 export class RequestParser {
   /** Where a request is copied to before `parse`. */
   readonly slot: Uint8Array;
-  private readonly info: BlockDeviceInfo;
+  private readonly disk: BlockDevice;
+  /** The disk as it is while a request is parsed. */
+  private info: BlockDeviceInfo;
+  private readonly offers: BackOffers;
   private readonly readGuestPage: ReadGuestPage;
   private readonly request;
   private readonly discard;
@@ -75,8 +95,10 @@ export class RequestParser {
   private readonly indirectPage = new Uint8Array(INDIRECT_SEGMENTS_MAX * BlkifRequestSegment.size);
   private readonly indirectSegment = BlkifRequestSegment.view(this.indirectPage);
 
-  constructor(protocol: BlkifProtocol, info: BlockDeviceInfo, readGuestPage: ReadGuestPage) {
-    this.info = info;
+  constructor({ protocol, disk, offers, readGuestPage }: RequestParserParts) {
+    this.disk = disk;
+    this.info = disk.info;
+    this.offers = offers;
     this.readGuestPage = readGuestPage;
     this.slot = new Uint8Array(protocol.request.size);
     this.request = protocol.request.view(this.slot);
@@ -93,6 +115,7 @@ export class RequestParser {
    */
   parse(into: BackRequest): void {
     const { request } = this;
+    this.info = this.disk.info;
     into.id = request.id;
     into.operation = request.operation;
     into.position = 0;
@@ -103,11 +126,15 @@ export class RequestParser {
       case BLKIF_OP_WRITE:
         this.parseDirect(into);
         break;
+      case BLKIF_OP_WRITE_BARRIER:
       case BLKIF_OP_FLUSH_DISKCACHE:
-        // Some front ends send the data to be written after the flush along with it.
+        this.needOffer(into.operation === BLKIF_OP_FLUSH_DISKCACHE ? 'flush' : 'barrier');
+        // Linux sends an empty barrier for a flush where barriers are offered, and some front ends
+        // send the data to be written after a flush along with it.
         if (request.nr_segments > 0) this.parseDirect(into);
         break;
       case BLKIF_OP_INDIRECT:
+        this.needOffer('indirect');
         this.parseIndirect(into);
         break;
       case BLKIF_OP_DISCARD:
@@ -120,6 +147,11 @@ export class RequestParser {
     if (this.info.readOnly && changesDisk && into.operation !== BLKIF_OP_READ) {
       throw new XenError('EROFS', 'block request', 'the disk is read-only');
     }
+  }
+
+  private needOffer(offer: keyof BackOffers): void {
+    if (!this.offers[offer])
+      throw new XenError('ENOTSUP', 'block request', `no ${offer} was offered`);
   }
 
   private parseDirect(into: BackRequest): void {
@@ -155,7 +187,8 @@ export class RequestParser {
 
   private parseDiscard(into: BackRequest): void {
     const { discard } = this;
-    if (!this.info.discard || (discard.flag & BLKIF_DISCARD_SECURE) !== 0) {
+    this.needOffer('discard');
+    if ((discard.flag & BLKIF_DISCARD_SECURE) !== 0) {
       throw new XenError('ENOTSUP', 'block request', `discard with flags ${discard.flag}`);
     }
     this.setRange(into, discard.sector_number, discard.nr_sectors);
@@ -172,21 +205,21 @@ export class RequestParser {
     segment.ref = grantRef(from.gref);
     segment.offset = first * SECTOR_SIZE;
     segment.length = (last - first + 1) * SECTOR_SIZE;
-    if (segment.length % this.info.sectorSize !== 0) {
-      violated(`a segment holds whole sectors of ${this.info.sectorSize} bytes`, segment.length);
-    }
     into.segmentCount++;
     into.length += segment.length;
   }
 
+  /** Checks the range as a whole: of a larger sector, one segment may hold a part and the next the rest. */
   private setRange(into: BackRequest, sector: number, sectors: number): void {
-    const diskSectors = this.info.size / SECTOR_SIZE;
-    if (sector + sectors > diskSectors) {
-      violated('a request lies within the disk', `${sectors} from ${sector} of ${diskSectors}`);
+    const { size, sectorSize } = this.info;
+    if (sector + sectors > size / SECTOR_SIZE) {
+      const found = `${sectors} from ${sector} of ${size / SECTOR_SIZE}`;
+      violated('a request lies within the disk', found);
     }
     const position = sector * SECTOR_SIZE;
-    if (position % this.info.sectorSize !== 0) {
-      violated(`a request begins at a sector of ${this.info.sectorSize} bytes`, position);
+    if (position % sectorSize !== 0 || (sectors * SECTOR_SIZE) % sectorSize !== 0) {
+      const found = `${sectors} units of ${SECTOR_SIZE} from ${sector}`;
+      violated(`a request is of whole sectors of ${sectorSize} bytes`, found);
     }
     into.position = position;
   }

@@ -21,6 +21,7 @@ export interface BlockDeviceInfo {
  * Operating errors reject with `XenError`: EIO, ENOSPC, EROFS, ENOTSUP.
  */
 export interface BlockDevice {
+  /** What the disk is now: its size can change, and nothing else of it. */
   readonly info: BlockDeviceInfo;
   /** Fills `targets`, one after the other, from `position` on. */
   read(position: number, targets: readonly Uint8Array[]): Promise<void>;
@@ -30,6 +31,10 @@ export interface BlockDevice {
   flush(): Promise<void>;
   /** The content of the range is no longer needed. */
   discard(position: number, length: number): Promise<void>;
+  /** Looks whether the disk has grown or shrunk; `info` says so afterwards. */
+  refresh(): Promise<void>;
+  /** The one function to call when the size was found to have changed without `refresh`. */
+  onResize(handler: () => void): void;
   /** Waits for what is under way and lets go. Idempotent. */
   close(): Promise<void>;
 }

@@ -1,65 +1,108 @@
 /**
- * The block front end: another domain's disk as a `BlockDevice`. One ring of one page; requests
- * beyond it wait in order. The protocol is in xen/include/public/io/blkif.h.
+ * The block front end: another domain's disk as a `BlockDevice`. Requests beyond the rings wait in
+ * order. When the back end closes the device and was not told to, or this domain is resumed
+ * somewhere else, the front end begins anew and asks once more for all that was not answered; who
+ * uses the disk sees a pause. The protocol is in xen/include/public/io/blkif.h.
  */
 import {
+  BLKIF_MAX_SEGMENTS_PER_REQUEST,
   BLKIF_OP_DISCARD,
   BLKIF_OP_FLUSH_DISKCACHE,
   BLKIF_OP_READ,
   BLKIF_OP_WRITE,
-  VDISK_READONLY,
+  BLKIF_OP_WRITE_BARRIER,
 } from '../abi/io/blkif.ts';
 import { XEN_IO_PROTO_ABI_X86_64 } from '../abi/io/protocols.ts';
-import { errorMessage, XenError } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import { errorCode, errorMessage, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Hypervisor, PAGE_SIZE } from '../hypervisor/contract.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { FrontDevice } from '../xenbus/front-device.ts';
-import { needPeerNumber, readPeerFlag, readPeerNumber } from '../xenbus/key-number.ts';
+import { readPeerFlag, readPeerNumber } from '../xenbus/key-number.ts';
+import { childPath, domainHome } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
-import { type BlockDevice, type BlockDeviceInfo, SECTOR_SIZE } from './block-device.ts';
+import type { BlockDevice, BlockDeviceInfo } from './block-device.ts';
+import { byteLength } from './disk-layer.ts';
+import { type BlockFeature, QUEUES_MAX, RING_PAGE_ORDER_MAX } from './features.ts';
+import { readGeometry } from './front-geometry.ts';
+import { type FrontJob, splitJob } from './front-job.ts';
+import { FrontPages } from './front-pages.ts';
 import { FrontQueue } from './front-queue.ts';
-import { REQUEST_BYTES_MAX, splitBuffers } from './front-slot.ts';
 
-const SECTORS_MAX = Math.floor(Number.MAX_SAFE_INTEGER / SECTOR_SIZE);
-const PHYSICAL_SECTOR_SIZE_MAX = 1 << 20;
+/** Segments of an indirect request of ours: 128 KiB, which most back ends take. */
+const INDIRECT_SEGMENTS = 32;
+/** Half of the pages that Linux lets all programs of a domain share by default (xen-gntalloc's `limit`). */
+const PAGES_MAX_DEFAULT = 512;
+/** Handshakes in a row, with no request answered between them, before the disk counts as lost. */
+const RESTARTS_MAX = 10;
+
+/** How long a back end may take to close its end. */
+const CLOSE_MS_MAX = 5000;
+
+const USE = 'use a disk';
+
+export interface BlockFrontOptions {
+  /** Rings, if the back end takes so many; 1 unless given. */
+  readonly queues?: number;
+  /** Pages of a ring are 2 to this power, if the back end takes so many; 0 unless given. */
+  readonly ringPageOrder?: number;
+  /** Pages shared for data, all rings together. */
+  readonly pagesMax?: number;
+  /** What is not used, even if the back end offers it. */
+  readonly without?: ReadonlySet<BlockFeature>;
+}
 
 export interface BlockFrontParts {
   readonly hypervisor: Hypervisor;
   readonly xenstore: Xenstore;
+  readonly clock: Clock;
   readonly log: Log;
   /** The number of the virtual device: 51712 is xvda. */
   readonly devid: number;
+  readonly options?: BlockFrontOptions;
 }
 
 export class BlockFront implements BlockDevice {
-  private readonly hypervisor: Hypervisor;
+  private readonly parts: BlockFrontParts;
+  private readonly without: ReadonlySet<BlockFeature>;
+  private readonly path: string;
   private device: FrontDevice | undefined;
-  private queue: FrontQueue | undefined;
   private geometry: BlockDeviceInfo | undefined;
-  private hasFlush = false;
-  private readonly pending = new Set<Promise<void>>();
+  private flushOperation: number | undefined;
+  private pages: FrontPages | undefined;
+  private queues: FrontQueue[] = [];
+  /** The queue whose turn it is. */
+  private turn = 0;
+  private requestBytesMax = PAGE_SIZE;
+  private connected = false;
+  /** Jobs without a request, in the order in which they are asked. */
+  private waiting: FrontJob[] = [];
+  private jobs = 0;
+  private nextOrder = 0;
+  private idle: (() => void) | undefined;
+  private resized = () => {};
+  private closing = false;
+  private resuming = false;
+  private restarts = 0;
+  /** Why the device failed, when that was not the peer's orderly doing. */
+  private failure: unknown;
+  /** Why there is no disk any more. */
+  private ended: XenError | undefined;
+  private followed: Promise<void> = Promise.resolve();
 
-  private constructor(hypervisor: Hypervisor) {
-    this.hypervisor = hypervisor;
+  private constructor(parts: BlockFrontParts) {
+    this.parts = parts;
+    this.without = parts.options?.without ?? new Set();
+    this.path = `${domainHome(parts.hypervisor.domid)}/device/vbd/${parts.devid}`;
   }
 
   /** Connects to the disk. Rejects with ENOENT when there is none, ENODEV when its back end closed. */
   static async connect(parts: BlockFrontParts): Promise<BlockFront> {
-    const { hypervisor, xenstore, log, devid } = parts;
-    const front = new BlockFront(hypervisor);
-    front.device = await FrontDevice.connect({
-      xenstore,
-      log,
-      domid: hypervisor.domid,
-      type: 'vbd',
-      devid,
-      driver: {
-        offer: (keys) => front.offer(keys),
-        connect: (keys) => front.connected(keys),
-        close: (error) => front.lost(error),
-      },
-    });
+    const front = new BlockFront(parts);
+    front.device = await front.startDevice();
+    await front.device.untilOpen();
+    front.followed = front.follow();
     return front;
   }
 
@@ -69,16 +112,23 @@ export class BlockFront implements BlockDevice {
   }
 
   read(position: number, targets: readonly Uint8Array[]): Promise<void> {
-    return this.transfer(BLKIF_OP_READ, position, targets);
+    return this.submit(BLKIF_OP_READ, position, byteLength(targets), targets);
   }
 
   write(position: number, sources: readonly Uint8Array[]): Promise<void> {
-    return this.transfer(BLKIF_OP_WRITE, position, sources);
+    return this.submit(BLKIF_OP_WRITE, position, byteLength(sources), sources);
   }
 
   async flush(): Promise<void> {
-    // A back end without the feature has no cache to flush.
-    if (this.hasFlush) await this.submit(BLKIF_OP_FLUSH_DISKCACHE, 0, 0, []);
+    // A back end that offers neither way has no cache to flush.
+    if (this.flushOperation === undefined) return;
+    try {
+      await this.submit(this.flushOperation, 0, 0, []);
+    } catch (error) {
+      // So has one that knows the operation and not what to do.
+      if (errorCode(error) !== 'ENOTSUP') throw error;
+      this.flushOperation = undefined;
+    }
   }
 
   async discard(position: number, length: number): Promise<void> {
@@ -86,24 +136,94 @@ export class BlockFront implements BlockDevice {
     await this.submit(BLKIF_OP_DISCARD, position, length, []);
   }
 
-  async close(): Promise<void> {
-    await Promise.allSettled(this.pending);
-    await this.device?.close();
+  /** The back end tells of a new size by itself. */
+  async refresh(): Promise<void> {}
+
+  onResize(handler: () => void): void {
+    this.resized = handler;
   }
 
-  private async transfer(
-    operation: number,
-    position: number,
-    buffers: readonly Uint8Array[],
-  ): Promise<void> {
-    const parts: Promise<void>[] = [];
-    for (const part of splitBuffers(buffers, REQUEST_BYTES_MAX)) {
-      parts.push(this.submit(operation, position, part.length, part.buffers));
-      position += part.length;
+  /**
+   * This domain was suspended and runs again, perhaps on another host: its back end knows nothing of
+   * it. Resolves when the old rings are let go; what was not answered is asked again.
+   */
+  async resume(): Promise<void> {
+    this.resuming = true;
+    await this.device?.abandon();
+  }
+
+  /** Waits for what is under way, and for the back end to let go. */
+  async close(): Promise<void> {
+    this.closing = true;
+    // Without a back end nothing would ever be answered.
+    if (this.connected && this.jobs > 0) {
+      await new Promise<void>((resolve) => {
+        this.idle = resolve;
+      });
     }
-    // All are waited for, so that none touches the caller's memory after this is over.
-    const results = await Promise.allSettled(parts);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    this.end(new XenError('ENOTCONN', USE, 'its device is closed'));
+    // A back end that does not answer is not waited for: what is shared ends with our side of it.
+    const patience = this.parts.clock.after(CLOSE_MS_MAX, () => void this.device?.abandon());
+    await this.device?.close();
+    await this.followed;
+    patience.cancel();
+  }
+
+  private startDevice(): Promise<FrontDevice> {
+    const { hypervisor, xenstore, log, devid } = this.parts;
+    return FrontDevice.start({
+      xenstore,
+      log,
+      domid: hypervisor.domid,
+      type: 'vbd',
+      devid,
+      driver: {
+        offer: (keys) => this.offer(keys),
+        connect: (keys) => this.connectRings(keys),
+        close: (error) => this.disconnect(error),
+      },
+    });
+  }
+
+  /** Begins the handshake anew whenever it has ended and there is no reason to end with it. */
+  private async follow(): Promise<void> {
+    for (;;) {
+      await this.device?.ended;
+      try {
+        const reason = await this.reasonToEnd();
+        if (reason !== undefined) return this.end(reason);
+        this.parts.log.info('front end begins anew', { path: this.path });
+        this.device = await this.startDevice();
+      } catch (error) {
+        return this.end(new XenError('EIO', USE, errorMessage(error), error));
+      }
+      // It was closed meanwhile, and the device that was closed was the former one.
+      if (this.closing) void this.device.close();
+    }
+  }
+
+  private async reasonToEnd(): Promise<XenError | undefined> {
+    if (this.closing) return new XenError('ENOTCONN', USE, 'its device is closed');
+    const { failure } = this;
+    if (failure !== undefined) return new XenError('EIO', USE, errorMessage(failure), failure);
+    const { xenstore } = this.parts;
+    const backend = await xenstore.readIfPresent(childPath(this.path, 'backend'));
+    if (backend === undefined) return new XenError('EIO', USE, 'its device is gone');
+    if (this.resuming) {
+      this.resuming = false;
+      return undefined;
+    }
+    // Nothing there: the domain of the back end is gone, and the toolstack may give us another.
+    const online = await this.device?.readPeer('online');
+    if (online === '0') return new XenError('EIO', USE, 'its device was detached');
+    this.restarts++;
+    if (this.restarts <= RESTARTS_MAX) return undefined;
+    return new XenError('EIO', USE, `its back end closed ${RESTARTS_MAX} times without an answer`);
+  }
+
+  private end(reason: XenError): void {
+    this.ended ??= reason;
+    for (const job of this.waiting.splice(0)) job.done(this.ended);
   }
 
   private submit(
@@ -112,49 +232,132 @@ export class BlockFront implements BlockDevice {
     length: number,
     buffers: readonly Uint8Array[],
   ): Promise<void> {
-    const { queue } = this;
-    if (queue === undefined) {
-      return Promise.reject(new XenError('ENOTCONN', 'use a disk', 'its device is closed'));
-    }
-    const work = new Promise<void>((resolve, reject) => {
-      queue.submit({ operation, position, length, buffers, resolve, reject });
+    if (this.ended !== undefined) return Promise.reject(this.ended);
+    return new Promise((resolve, reject) => {
+      const done = (error?: unknown) => {
+        if (error === undefined) resolve();
+        else reject(error);
+        this.jobDone();
+      };
+      this.jobs++;
+      const job = { operation, position, length, buffers, done, order: 0 };
+      for (const part of splitJob(job, this.requestBytesMax)) {
+        part.order = this.nextOrder++;
+        this.waiting.push(part);
+      }
+      this.pushWaiting();
     });
-    this.pending.add(work);
-    const forget = () => {
-      this.pending.delete(work);
-    };
-    work.then(forget, forget);
-    return work;
+  }
+
+  private jobDone(): void {
+    this.restarts = 0;
+    this.jobs--;
+    if (this.jobs === 0) this.idle?.();
+  }
+
+  /** Puts what waits into the rings, in turn, as far as there is room. */
+  private pushWaiting(): void {
+    if (!this.connected) return;
+    let taken = 0;
+    while (taken < this.waiting.length && this.put(this.waiting[taken]!)) taken++;
+    this.waiting.splice(0, taken);
+    for (const queue of this.queues) queue.push();
+  }
+
+  private put(job: FrontJob): boolean {
+    for (let tries = 0; tries < this.queues.length; tries++) {
+      this.turn = (this.turn + 1) % this.queues.length;
+      if (this.queues[this.turn]!.put(job)) return true;
+    }
+    return false;
   }
 
   private async offer(keys: DeviceKeys): Promise<void> {
-    const onFailure = (error: unknown) => keys.fail(error);
-    this.queue = new FrontQueue({ hypervisor: this.hypervisor, peer: keys.peer, onFailure });
+    const { hypervisor, clock, options = {} } = this.parts;
+    const { peer } = keys;
+    const order = await readPeerNumber(keys, 'max-ring-page-order', 31);
+    const queues = await readPeerNumber(keys, 'multi-queue-max-queues', 0xffff);
+    const ringPageOrder = Math.min(options.ringPageOrder ?? 0, order ?? 0, RING_PAGE_ORDER_MAX);
+    const count = Math.max(1, Math.min(options.queues ?? 1, queues ?? 1, QUEUES_MAX));
+    const pagesMax = options.pagesMax ?? PAGES_MAX_DEFAULT;
+    const pages = new FrontPages(hypervisor.grants, peer, pagesMax);
+    this.pages = pages;
+    for (let queue = 0; queue < count; queue++) {
+      this.queues.push(
+        new FrontQueue({
+          hypervisor,
+          clock,
+          peer,
+          ringPageOrder,
+          pages,
+          onRoom: () => this.pushWaiting(),
+          onViolation: (error) => keys.fail(error),
+        }),
+      );
+    }
     await keys.write({
-      ...this.queue.keys,
+      ...ringKeys(this.queues),
+      ...(ringPageOrder > 0 ? { 'ring-page-order': String(ringPageOrder) } : {}),
+      ...(count > 1 ? { 'multi-queue-num-queues': String(count) } : {}),
       protocol: XEN_IO_PROTO_ABI_X86_64,
-      'feature-persistent': '1',
+      'feature-persistent': this.without.has('persistent') ? '0' : '1',
+      // We count in units of 512 bytes, whatever the sectors measure.
+      'feature-large-sector-size': '1',
     });
   }
 
-  private async connected(keys: DeviceKeys): Promise<void> {
-    const sectors = await needPeerNumber(keys, 'sectors', SECTORS_MAX);
-    const sectorSize = await needPeerNumber(keys, 'sector-size', PAGE_SIZE);
-    const physical = await readPeerNumber(keys, 'physical-sector-size', PHYSICAL_SECTOR_SIZE_MAX);
-    const info = await needPeerNumber(keys, 'info', 0xffff);
-    this.hasFlush = await readPeerFlag(keys, 'feature-flush-cache');
-    this.geometry = {
-      size: sectors * SECTOR_SIZE,
-      sectorSize,
-      physicalSectorSize: physical ?? sectorSize,
-      readOnly: (info & VDISK_READONLY) !== 0,
-      discard: await readPeerFlag(keys, 'feature-discard'),
-    };
+  /** Called again while connected, when the back end announces a change: the size is all that can. */
+  private async connectRings(keys: DeviceKeys): Promise<void> {
+    const before = this.geometry;
+    const geometry = await readGeometry(keys);
+    this.geometry = { ...geometry, discard: geometry.discard && !this.without.has('discard') };
+    if (!this.connected) await this.beginUse(keys);
+    if (before !== undefined && before.size !== geometry.size) this.resized();
   }
 
-  private async lost(error: unknown): Promise<void> {
-    const detail = error === undefined ? 'its device is closed' : errorMessage(error);
-    this.queue?.close(new XenError('EIO', 'use a disk', detail, error));
-    this.queue = undefined;
+  private async beginUse(keys: DeviceKeys): Promise<void> {
+    const offers = async (feature: BlockFeature, key: string) =>
+      !this.without.has(feature) && (await readPeerFlag(keys, key));
+    if (await offers('flush', 'feature-flush-cache'))
+      this.flushOperation = BLKIF_OP_FLUSH_DISKCACHE;
+    else if (await offers('barrier', 'feature-barrier'))
+      this.flushOperation = BLKIF_OP_WRITE_BARRIER;
+    else this.flushOperation = undefined;
+    const most = await readPeerNumber(keys, 'feature-max-indirect-segments', 0xffff);
+    const indirect = this.without.has('indirect') ? 0 : Math.min(most ?? 0, INDIRECT_SEGMENTS);
+    this.requestBytesMax = this.segmentsMax(indirect) * PAGE_SIZE;
+    this.waiting = this.waiting.flatMap((job) => splitJob(job, this.requestBytesMax));
+    this.connected = true;
+    this.pushWaiting();
   }
+
+  /** Segments of the largest request that this domain has pages for. Throws ENOSPC when it has none. */
+  private segmentsMax(indirect: number): number {
+    const pages = this.pages!;
+    if (indirect > BLKIF_MAX_SEGMENTS_PER_REQUEST && pages.prepare(indirect + 1) > indirect) {
+      return indirect;
+    }
+    const direct = pages.prepare(BLKIF_MAX_SEGMENTS_PER_REQUEST);
+    if (direct > 0) return direct;
+    throw new XenError('ENOSPC', 'share pages for a disk', 'this domain can share no more');
+  }
+
+  /** Lets go of all that is shared; what was not answered waits to be asked again. */
+  private async disconnect(error: unknown): Promise<void> {
+    this.failure ??= error;
+    this.connected = false;
+    const unanswered = this.queues.flatMap((queue) => queue.close());
+    this.queues = [];
+    this.pages?.close();
+    this.pages = undefined;
+    unanswered.sort((a, b) => a.order - b.order);
+    this.waiting = [...unanswered, ...this.waiting];
+    if (this.ended !== undefined) this.end(this.ended);
+  }
+}
+
+/** Where the back end finds the rings: a single one's keys stand in the device's own directory. */
+function ringKeys(queues: readonly FrontQueue[]): Record<string, string> {
+  if (queues.length === 1) return queues[0]!.keys('');
+  return Object.assign({}, ...queues.map((queue, index) => queue.keys(`queue-${index}/`)));
 }

@@ -8,18 +8,32 @@ export interface MemoryDiskOptions {
 }
 
 export class MemoryDisk implements BlockDevice {
-  readonly info: BlockDeviceInfo;
   /** The disk's content. */
-  readonly bytes: Uint8Array;
+  bytes: Uint8Array;
+  private readonly options: Required<MemoryDiskOptions>;
+  private resized = () => {};
 
   /** @param size in bytes, a multiple of the sector size */
   constructor(size: number, options: MemoryDiskOptions = {}) {
     const { sectorSize = SECTOR_SIZE, readOnly = false } = options;
-    if (size <= 0 || size % sectorSize !== 0) {
-      throw new RangeError(`a disk has whole sectors of ${sectorSize} bytes, not ${size} bytes`);
-    }
+    needWholeSectors(size, sectorSize);
     this.bytes = new Uint8Array(size);
-    this.info = { size, sectorSize, physicalSectorSize: sectorSize, readOnly, discard: true };
+    this.options = { sectorSize, readOnly };
+  }
+
+  get info(): BlockDeviceInfo {
+    const { sectorSize, readOnly } = this.options;
+    const size = this.bytes.length;
+    return { size, sectorSize, physicalSectorSize: sectorSize, readOnly, discard: true };
+  }
+
+  /** Cuts the disk short, or adds zeros at its end. @param size as in the constructor */
+  resize(size: number): void {
+    needWholeSectors(size, this.options.sectorSize);
+    const bytes = new Uint8Array(size);
+    bytes.set(this.bytes.subarray(0, size));
+    this.bytes = bytes;
+    this.resized();
   }
 
   async read(position: number, targets: readonly Uint8Array[]): Promise<void> {
@@ -44,9 +58,20 @@ export class MemoryDisk implements BlockDevice {
     this.bytes.fill(0, position, position + length);
   }
 
+  async refresh(): Promise<void> {}
+
+  onResize(handler: () => void): void {
+    this.resized = handler;
+  }
+
   async close(): Promise<void> {}
 
   private needWritable(): void {
     if (this.info.readOnly) throw new XenError('EROFS', 'write to a memory disk');
   }
+}
+
+function needWholeSectors(size: number, sectorSize: number): void {
+  if (size > 0 && size % sectorSize === 0) return;
+  throw new RangeError(`a disk has whole sectors of ${sectorSize} bytes, not ${size} bytes`);
 }

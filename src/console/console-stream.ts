@@ -14,6 +14,8 @@ export interface ConsoleParts {
   readonly channel: EventChannel;
   /** Lets go of the page; called once by `close`. */
   readonly release?: () => void;
+  /** As `RingStreamParts.keepsInput`. */
+  readonly keepsInput?: boolean;
 }
 
 /** Bytes of the ring that the guest prints into: what one read can give at most. */
@@ -44,4 +46,10 @@ export function backConsole(parts: ConsoleParts): RingStream {
 export function frontConsole(parts: ConsoleParts): RingStream {
   const { page } = parts;
   return new RingStream({ ...parts, incoming: typedRing(page), outgoing: printedRing(page) });
+}
+
+/** `out_cons` as it stands in the page: counts what the daemon has taken, over 32 bits. */
+export function printedIndex(page: Uint8Array): number {
+  const words = new Uint32Array(page.buffer, page.byteOffset, page.length >> 2);
+  return Atomics.load(words, XenconsInterface.offset.out_cons / 4);
 }

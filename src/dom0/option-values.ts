@@ -22,3 +22,32 @@ export function namedNumbers(names: readonly string[]) {
     return { ...previous, [name]: number(value) };
   };
 }
+
+/** A number with one of the units. */
+function withUnit(
+  units: Readonly<Record<string, number>>,
+  example: string,
+): (argument: string) => number {
+  return (argument) => {
+    const [, digits, unit = ''] = /^([0-9]{1,9})([A-Za-z]?)$/.exec(argument) ?? [];
+    const factor = units[unit];
+    if (digits === undefined || factor === undefined || Number(digits) === 0) {
+      throw new InvalidArgumentError(
+        `it is a whole number from 1 with a unit, such as ${example}.`,
+      );
+    }
+    return Number(digits) * factor;
+  };
+}
+
+/** Bytes: `4096`, `64k`, `10M`, `1G`, `2T`. */
+export const byteCount = withUnit(
+  { '': 1, k: 2 ** 10, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 },
+  '64k, 10M or 1G',
+);
+
+/** A span of time in milliseconds: `90s`, `30m`, `12h`, `7d`. */
+export const timeSpan = withUnit(
+  { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 },
+  '90s, 30m, 12h or 7d',
+);

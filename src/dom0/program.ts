@@ -2,7 +2,9 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
+import { addBlockCommand } from './block-command.ts';
 import { addBuildCommand } from './build-command.ts';
+import { addConsoleCommands } from './console-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
@@ -10,7 +12,9 @@ import { StoreCommands } from './store-command.ts';
 import { addReadingCommands } from './store-reading.ts';
 import { addWritingCommands } from './store-writing.ts';
 import type { Terminal } from './terminal.ts';
+import { addTopCommand } from './top-command.ts';
 import { addTraceCommand } from './trace-command.ts';
+import { addVchanCommand } from './vchan-command.ts';
 
 const HELP_AFTER = `
 Values are shown and typed as by the xenstore-* commands: printable ASCII as it
@@ -29,6 +33,7 @@ Examples:
   paravane ls -f /local/domain/1
   paravane write /tool/greeting hello
   paravane watch -n 2 @releaseDomain
+  paravane block attach guest /srv/data.img
   paravane read --help
 `;
 
@@ -63,6 +68,10 @@ export async function runProgram(
   addReadingCommands(commands);
   addWritingCommands(commands);
   addTraceCommand(commands);
+  addTopCommand(commands);
+  addVchanCommand(program);
+  addBlockCommand(program, terminal, setExitCode);
+  addConsoleCommands(commands);
   addRunCommand(program, services);
   addBuildCommand(program, terminal);
   addSimCommand(program, terminal, setExitCode);

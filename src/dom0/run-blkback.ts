@@ -1,25 +1,44 @@
 /** `paravane run blkback`. */
+import { InvalidArgumentError } from 'commander';
+import { BLOCK_FEATURES, type BlockFeature } from '../block/features.ts';
 import type { Service } from './run-command.ts';
+
+function parseFeatures(argument: string): BlockFeature[] {
+  return argument.split(',').map((name) => {
+    const feature = BLOCK_FEATURES.find((known) => known === name);
+    if (feature !== undefined) return feature;
+    throw new InvalidArgumentError(`${name} is none of ${BLOCK_FEATURES.join(', ')}.`);
+  });
+}
 
 export const blkbackService: Service = {
   name: 'blkback',
-  summary: 'serve raw files and block devices to guests as disks',
+  summary: 'serve files, block devices and network disks to guests as disks',
 
   addOptions(command) {
     command
       .option('--socket <file>', "xenstored's socket, instead of the usual one")
       .option('--type <name>', 'the devices to serve, by their directory below backend/', 'vbd')
+      .option(
+        '--without <features>',
+        `what guests are not offered, by commas: ${BLOCK_FEATURES.join(', ')}`,
+        parseFeatures,
+        [],
+      )
       .addHelpText(
         'after',
         `
 A disk line for a guest's configuration, with the hotplug script of this package:
   disk = [ 'format=raw,vdev=xvda,access=rw,script=/path/to/scripts/hotplug/paravane-block,target=/path/to/disk.img' ]
+Instead of a path: nbd://HOST/EXPORT or nbd+unix:///EXPORT?socket=PATH for a disk that an NBD server
+has, such as qemu-nbd a qcow2 file; vbd:NUMBER for a disk that another domain serves to this one.
 `,
       );
   },
 
   async start(options, log) {
     const { openBlkback } = await import('../../stubdoms/blkback/dom0.ts');
-    return openBlkback({ type: options.type, xenstoreSocket: options.socket }, log);
+    const { type, without, socket } = options;
+    return openBlkback({ type, without, xenstoreSocket: socket }, log);
   },
 };

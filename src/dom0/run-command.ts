@@ -4,8 +4,6 @@ import type { Log, LogLevel } from '../base/log.ts';
 
 /** A service that serves. */
 export interface RunningService {
-  /** Resolves with the reason when the service cannot go on; never, while it can. */
-  readonly ended?: Promise<Error>;
   /** What SIGHUP asks for. */
   readonly reopenLogs?: () => void;
   close(): void | Promise<void>;
@@ -24,11 +22,18 @@ export interface Service {
    * it. Rejects when the service cannot start.
    */
   start(options: OptionValues, log: Log): Promise<RunningService>;
+  /**
+   * Does something else than to serve where the options ask for that, and resolves with whether
+   * they do. Rejects when it fails.
+   */
+  readonly rehearse?: (options: OptionValues, log: Log) => Promise<boolean>;
+  /** Whether this process serves already, and only the program in it is another. */
+  readonly goesOn?: (options: OptionValues) => boolean;
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
 
-/** Runs the service in this process until a signal, or its own end. Rejects on the latter. */
+/** Runs the service in this process until a signal. */
 async function serve(service: Service, options: OptionValues, log: Log): Promise<void> {
   const { announceReady, endSignal, writePidFile } = await import('../node/daemon.ts');
   const signalled = endSignal(log);
@@ -44,8 +49,7 @@ async function serve(service: Service, options: OptionValues, log: Log): Promise
       process.on('SIGHUP', onHangup);
       log.info(`${service.name} is ready`);
       announceReady();
-      const failure = await Promise.race([signalled, running.ended ?? new Promise(() => {})]);
-      if (failure instanceof Error) throw failure;
+      await signalled;
     } finally {
       process.off('SIGHUP', onHangup);
       removePidFile();
@@ -96,11 +100,16 @@ export function addRunCommand(program: Command, services: readonly Service[]): v
       )
       .action(async (options: OptionValues) => {
         const { nodeLog } = await import('../node/log.ts');
+        // What was this process before may have been a daemon whose stderr nobody sees.
+        const goesOn = service.goesOn?.(options) === true;
         const log = nodeLog({
           level: options.verbose === true ? 'debug' : options.logLevel,
           format: options.logFormat,
+          file: goesOn && options.daemon === true ? options.logFile : undefined,
         });
-        if (options.daemon === true) await serveInBackground(service, options.logFile, log);
+        if (await service.rehearse?.(options, log)) return;
+        if (options.daemon === true && !goesOn)
+          await serveInBackground(service, options.logFile, log);
         else await serve(service, options, log);
       });
   }

@@ -1,5 +1,7 @@
 /** `paravane run xenstored`, with the options of the C xenstored of Xen 4.17. */
 import type { OptionValues } from 'commander';
+import type { JournalSettings } from '../../stubdoms/xenstored/dom0.ts';
+import { DEFAULT_OPTIONS, type XenstoredOptions } from '../xenstored/options.ts';
 import { DEFAULT_QUOTAS, type Quotas } from '../xenstored/quota.ts';
 import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from '../xenstored/quota-names.ts';
 import { namedNumbers, wholeNumber } from './option-values.ts';
@@ -35,6 +37,29 @@ function quotasOf(options: OptionValues): Quotas {
   return quotas;
 }
 
+const JOURNAL = '/run/xenstored/journal';
+const DURABLE_JOURNAL = '/var/lib/xenstored/journal';
+
+function journalOf(options: OptionValues): JournalSettings | undefined {
+  const durable = options.durable === true;
+  const serves = options.domainInit === true || durable;
+  const usual = durable ? DURABLE_JOURNAL : JOURNAL;
+  const path: string = options.journal ?? (serves ? usual : 'none');
+  return path === 'none' ? undefined : { path, durable };
+}
+
+function xenstoredOptions(options: OptionValues): Partial<XenstoredOptions> {
+  const timeouts = options.timeout as Readonly<Record<string, number>> | undefined;
+  const watchEvent_s = timeouts?.['watch-event'];
+  return {
+    quotas: quotasOf(options),
+    ...(options.keepOrphans === true ? { keepOrphans: true } : {}),
+    ...(options.masterDomid === undefined ? {} : { masterDomid: options.masterDomid }),
+    ...(options.privDomid === undefined ? {} : { privDomid: options.privDomid }),
+    ...(watchEvent_s === undefined ? {} : { watchEventTimeout_ms: watchEvent_s * 1000 }),
+  };
+}
+
 const names = (quotas: readonly NamedQuota[]) => quotas.map(({ name }) => name);
 
 export const xenstoredService: Service = {
@@ -47,6 +72,18 @@ export const xenstoredService: Service = {
       .option('-D, --no-domain-init', 'serve the socket alone: no Xen and no root are needed')
       .option('-N, --no-fork', 'stay in the foreground, which is what it does without --daemon')
       .option('-T, --trace-file <file>', 'write every request and reply to this file');
+    command
+      .option(
+        '--journal <file>',
+        `what a killed xenstored goes on from, or "none" (${JOURNAL}; with -D none)`,
+      )
+      .option(
+        '--durable',
+        `every change waits for the disk, so that it outlives a loss of power, too; the journal is ${DURABLE_JOURNAL} then`,
+      );
+    command
+      .option('-U, --live-update', 'go on with what the program left that was this process before')
+      .option('--rehearse', 'with -U: say whether that can be taken up, and leave it there');
     for (const [flags, quota, what] of QUOTA_OPTIONS) {
       command.option(flags, `limit: ${what} (${DEFAULT_QUOTAS[quota]})`, wholeNumber(1));
     }
@@ -86,6 +123,9 @@ export const xenstoredService: Service = {
       .addHelpText(
         'after',
         `
+After an end of whatever kind the next xenstored takes up the journal: nodes, watches, what guests
+were owed, and the limits, instead of those given here. Sockets end; the rings of guests do not.
+
 Examples:
   paravane run xenstored --daemon --pid-file /run/xenstored.pid
   paravane run xenstored --no-domain-init --socket /tmp/xenstored.socket
@@ -94,24 +134,30 @@ Examples:
       );
   },
 
+  goesOn: (options) => options.liveUpdate === true,
+
+  async rehearse(options, log) {
+    if (options.rehearse !== true) return false;
+    const { rehearseTakeOver } = await import('../../stubdoms/xenstored/takeover.ts');
+    rehearseTakeOver({ ...DEFAULT_OPTIONS, ...xenstoredOptions(options) }, log);
+    return true;
+  },
+
   async start(options, log) {
+    const { keepHeapSmall } = await import('../node/heap.ts');
+    keepHeapSmall();
     const { openXenstored } = await import('../../stubdoms/xenstored/dom0.ts');
     const { xenstoreSocketPath } = await import('../node/xenstore-socket.ts');
-    const timeouts = options.timeout as Readonly<Record<string, number>> | undefined;
-    const watchEvent_s = timeouts?.['watch-event'];
     return openXenstored(
       {
         socket: options.socket ?? xenstoreSocketPath(),
         domains: options.domainInit as boolean,
         kernelPort: options.event,
         traceFile: options.traceFile,
-        options: {
-          quotas: quotasOf(options),
-          ...(options.keepOrphans === true ? { keepOrphans: true } : {}),
-          ...(options.masterDomid === undefined ? {} : { masterDomid: options.masterDomid }),
-          ...(options.privDomid === undefined ? {} : { privDomid: options.privDomid }),
-          ...(watchEvent_s === undefined ? {} : { watchEventTimeout_ms: watchEvent_s * 1000 }),
-        },
+        journal: journalOf(options),
+        takeOver: options.liveUpdate === true,
+        pidFile: options.pidFile,
+        options: xenstoredOptions(options),
       },
       log,
     );

@@ -1,7 +1,8 @@
 /** What all commands on xenstore have in common: their options, their connection, their end. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage } from '../base/errors.ts';
-import { connectXenstoreSocket } from '../node/xenstore-socket.ts';
+import { logTo } from '../base/log.ts';
+import { connectXenstoreSocket, followXenstoreSocket } from '../node/xenstore-socket.ts';
 import { absoluteOrSpecialPath } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes } from '../xenstore/xenstore.ts';
 import { EXIT_OK } from './exit-codes.ts';
@@ -9,7 +10,11 @@ import type { Terminal } from './terminal.ts';
 import { typedBytes } from './value-text.ts';
 
 /** What a command does once it is connected; resolves with its exit code, or nothing for success. */
-type Body = (store: Xenstore, lost: Promise<never>) => Promise<number | void>;
+type Body = (store: Xenstore) => Promise<number | void>;
+
+interface ConnectionOptions {
+  readonly socket?: string;
+}
 
 export class StoreCommands {
   readonly terminal: Terminal;
@@ -32,16 +37,22 @@ export class StoreCommands {
       .addHelpText('after', `\nExamples:\n${examples.map((text) => `  ${text}\n`).join('')}`);
   }
 
-  /**
-   * Connects, runs `body` and disconnects. `lost` rejects when xenstored ends the connection, for a
-   * body that waits for something else than a reply.
-   */
-  async run(options: { readonly socket?: string }, body: Body): Promise<void> {
-    const store = await connectXenstoreSocket(options.socket);
-    const lost = new Promise<never>((_, reject) => store.onEnd(reject));
-    lost.catch(() => {});
+  /** Connects, runs `body` and disconnects. */
+  async run(options: ConnectionOptions, body: Body): Promise<void> {
+    await this.runOn(await connectXenstoreSocket(options.socket), body);
+  }
+
+  /** As `run`, for a body that looks on for long: it goes on with the next xenstored. */
+  async follow(options: ConnectionOptions, body: Body): Promise<void> {
+    const log = logTo((level, message) => {
+      if (level !== 'debug') this.terminal.error(`paravane: ${message}\n`);
+    });
+    await this.runOn(await followXenstoreSocket(log, options.socket), body);
+  }
+
+  private async runOn(store: Xenstore, body: Body): Promise<void> {
     try {
-      this.setExitCode((await body(store, lost)) ?? EXIT_OK);
+      this.setExitCode((await body(store)) ?? EXIT_OK);
     } finally {
       store.close();
     }

@@ -108,8 +108,8 @@ function addWatch(commands: StoreCommands): void {
     .option('-n, --count <events>', 'end after so many events', parseCount)
     .action(async (paths: string[], options) => {
       const count = options.count ?? Number.POSITIVE_INFINITY;
-      await commands.run(options, (store, lost) =>
-        Promise.race([eachEvent(store, paths, count, (path) => commands.line(path)), lost]),
+      await commands.follow(options, (store) =>
+        eachEvent(store, paths, count, (path) => commands.line(path)),
       );
     });
 }

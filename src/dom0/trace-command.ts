@@ -1,5 +1,6 @@
 /** `paravane trace`: what xenstored is asked and what it answers, as it happens. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { errorCode } from '../base/errors.ts';
 import { isAbsolutePath, isAtOrBelow } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import { wholeNumber } from './option-values.ts';
@@ -13,7 +14,7 @@ export interface TraceFilter {
   readonly path?: string;
 }
 
-const LINE = /^(IN|OUT) (.+) (\d{4}-\S+Z) (\S+|operation \d+) \((.*)\)$/;
+const LINE = /^(IN|OUT|OBJ|WRL) (.+) (\d{4}-\S+Z) (\S+|operation \d+) \((.*)\)$/;
 const DOMAIN = /^domain (\d+)$/;
 
 /** Tells which lines of a trace are wanted. A reply does not name a path: it goes with its request. */
@@ -31,6 +32,7 @@ export class TraceSelection {
     const domid = DOMAIN.exec(name)?.[1];
     if (this.filter.domid !== undefined && domid !== String(this.filter.domid)) return false;
     if (this.filter.path === undefined) return true;
+    if (direction !== 'IN' && direction !== 'OUT') return false;
     if (direction === 'OUT' && type !== 'WATCH_EVENT') return this.answering.has(name);
     const wanted = this.isBelow(text.split(' ', 1)[0] ?? '', domid ?? '0', this.filter.path);
     if (direction === 'IN' && wanted) this.answering.add(name);
@@ -50,8 +52,19 @@ interface Part {
   readonly lines: readonly string[];
 }
 
+/** Once more where the xenstored that was asked is gone; the next one begins its trace anew. */
+async function askAgain(question: () => Promise<string>): Promise<string> {
+  for (;;) {
+    try {
+      return await question();
+    } catch (error) {
+      if (errorCode(error) !== 'ECONNRESET') throw error;
+    }
+  }
+}
+
 async function ask(store: Xenstore, from: string | undefined): Promise<Part> {
-  const reply = await store.control('trace', ...(from === undefined ? [] : [from]));
+  const reply = await askAgain(() => store.control('trace', ...(from === undefined ? [] : [from])));
   const [head = '', ...lines] = reply.split('\n');
   const [, next, lost] = /^trace (\d+) (\d+)$/.exec(head) ?? [];
   if (next === undefined) throw new Error('this xenstored has no trace to ask for');
@@ -90,8 +103,6 @@ export function addTraceCommand(commands: StoreCommands): void {
     .option('--path <path>', `only what is at or below it: ${PATH_HELP}`, parsePath)
     .option('-n, --count <lines>', 'end after so many lines', wholeNumber(1))
     .action(async (options) => {
-      await commands.run(options, (store, lost) =>
-        Promise.race([follow(store, commands, options), lost]),
-      );
+      await commands.follow(options, (store) => follow(store, commands, options));
     });
 }

@@ -78,9 +78,14 @@ export class PortChannel implements EventChannel {
       this.handler();
     }
     // The handler may have closed or paused the channel.
-    if (!this.open || this.paused || !this.masked) return false;
+    return this.open && !this.paused && this.takeMask();
+  }
+
+  /** Whether the port is masked for this channel's sake; it counts as unmasked from now on. */
+  takeMask(): boolean {
+    const { masked } = this;
     this.masked = false;
-    return true;
+    return masked;
   }
 
   private requireOpen(): void {

@@ -5,6 +5,11 @@ export const nodeClock: Clock = {
   now_ms: () => performance.now(),
   wallclock_ms: () => Date.now(),
   after(delay_ms, callback) {
+    // Node's shortest timer is a millisecond. This only lets in first what has already happened.
+    if (delay_ms <= 0) {
+      const immediate = setImmediate(callback);
+      return { cancel: () => clearImmediate(immediate) };
+    }
     const timer = setTimeout(callback, delay_ms);
     return { cancel: () => clearTimeout(timer) };
   },

@@ -10,20 +10,25 @@ export interface NodeLogOptions {
   readonly format: 'text' | 'json';
   /** Where lines go instead of to stderr. */
   readonly destination?: DestinationStream;
+  /** The file that they are added to instead. */
+  readonly file?: string | undefined;
 }
 
 function sink(options: NodeLogOptions): DestinationStream {
   // Synchronous, so that the last words of a service that dies are not lost.
-  const target = options.destination ?? openDestination({ fd: 2, sync: true });
+  const where = options.file === undefined ? { fd: 2 } : { dest: options.file };
+  const target = options.destination ?? openDestination({ ...where, sync: true });
   if (options.format === 'json') return target;
   const prettify = prettyFactory({
-    colorize: options.destination === undefined && process.stderr.isTTY === true,
+    colorize: target !== options.destination && options.file === undefined && isTerminal(),
     translateTime: 'SYS:yyyy-mm-dd HH:MM:ss.l',
     ignore: 'pid,hostname',
     singleLine: true,
   });
   return { write: (line) => target.write(prettify(line)) };
 }
+
+const isTerminal = () => process.stderr.isTTY === true;
 
 /** Pino takes the fields first; ours come second and may be left out. */
 function logOver(logger: pino.Logger): Log {

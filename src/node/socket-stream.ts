@@ -34,12 +34,16 @@ class SocketStream implements ByteStream {
 
   write(source: Uint8Array): number {
     const { socket } = this;
-    if (this.closed || !socket.writable || socket.writableNeedDrain) return 0;
-    const room = Math.max(1, socket.writableHighWaterMark - socket.writableLength);
-    const length = Math.min(room, source.length);
-    // The socket keeps what it is given until the kernel takes it; the caller may reuse its own.
-    if (length > 0) socket.write(source.slice(0, length));
-    return length;
+    let taken = 0;
+    // What the kernel takes at once is no longer in the socket's buffer, and then there is no `drain`.
+    while (taken < source.length && this.takesMore()) {
+      const room = Math.max(1, socket.writableHighWaterMark - socket.writableLength);
+      // The socket keeps what it is given until the kernel takes it; the caller may reuse its own.
+      const portion = source.slice(taken, taken + room);
+      socket.write(portion);
+      taken += portion.length;
+    }
+    return taken;
   }
 
   onReady(handler: () => void): void {
@@ -62,6 +66,10 @@ class SocketStream implements ByteStream {
     this.closed = true;
     this.socket.setTimeout(LINGER_MS, () => this.socket.destroy());
     this.socket.destroySoon();
+  }
+
+  private takesMore(): boolean {
+    return !this.closed && this.socket.writable && !this.socket.writableNeedDrain;
   }
 
   private wake(): void {

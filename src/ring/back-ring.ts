@@ -6,13 +6,14 @@
  *     } while (ring.finalCheckForRequests());
  *
  *     ring.putResponse(response);
- *     if (ring.pushResponses()) channel.notify();
+ *     if (ring.wantsNotification()) channel.notify();
  *
  * A front end on another processor can fill the ring as fast as it is drained: who answers
  * requests at once limits the turns of the outer loop too.
  */
 import { assert } from '../base/assert.ts';
 import { ProtocolViolation } from '../base/errors.ts';
+import { BegunAnswer } from './begun-answer.ts';
 import {
   REQ_EVENT,
   REQ_PROD,
@@ -27,11 +28,13 @@ export class BackRing {
   /** Slots in the ring, a power of two. */
   readonly size: number;
   private readonly pages: RingPages;
+  private readonly answer: BegunAnswer;
   private reqCons: number;
   /** How far `req_prod` was checked. */
   private reqChecked: number;
   private rspProd: number;
-  private rspPushed: number;
+  /** `rsp_prod` when the front end was last notified, or did not want to be. */
+  private rspNotified: number;
 
   /**
    * Attaches to a ring that the front end has initialised, at the last response in it. On a fresh
@@ -44,10 +47,12 @@ export class BackRing {
   constructor(memory: Uint8Array, messages: RingMessages) {
     this.pages = ringPages(memory, messages);
     this.size = this.pages.requests.length;
+    this.answer = new BegunAnswer(this.pages.unused, messages.response.size);
     this.rspProd = Atomics.load(this.pages.indexes, RSP_PROD);
-    this.rspPushed = this.rspProd;
+    this.rspNotified = this.rspProd;
     this.reqCons = this.rspProd;
     this.reqChecked = this.rspProd;
+    this.finishBegunAnswer();
     this.unconsumedRequests();
   }
 
@@ -85,20 +90,24 @@ export class BackRing {
     this.reqCons = (this.reqCons + 1) >>> 0;
   }
 
-  /** Copies a response into the slot of a request already taken. The front end learns of it by `pushResponses`. */
+  /**
+   * Publishes the response to the first request without one. The front end may see it at once, but
+   * sleeps until it is notified: `wantsNotification` says whether it has to be.
+   *
+   * This process can be killed after any store. Until `rsp_prod` has moved, the next one takes the
+   * slot for a request that is still to be done, and must not find half a response in it.
+   */
   putResponse(response: Uint8Array): void {
     assert(this.unanswered > 0, 'there is one response to each request');
-    this.pages.responses[this.rspProd & (this.size - 1)]!.set(response);
-    this.rspProd = (this.rspProd + 1) >>> 0;
+    this.answer.note(this.rspProd, response);
+    this.publish(response);
   }
 
-  /** Publishes what was put; true when the front end asked to be notified of it. */
-  pushResponses(): boolean {
-    const { indexes } = this.pages;
-    const published = (this.rspProd - this.rspPushed) >>> 0;
-    this.rspPushed = this.rspProd;
-    Atomics.store(indexes, RSP_PROD, this.rspProd);
-    return (this.rspProd - Atomics.load(indexes, RSP_EVENT)) >>> 0 < published;
+  /** Whether the front end asked to be notified of a response put since this was last called. */
+  wantsNotification(): boolean {
+    const published = (this.rspProd - this.rspNotified) >>> 0;
+    this.rspNotified = this.rspProd;
+    return (this.rspProd - Atomics.load(this.pages.indexes, RSP_EVENT)) >>> 0 < published;
   }
 
   /** Before going to sleep: asks to be notified of the next request; true when one came meanwhile. */
@@ -106,5 +115,19 @@ export class BackRing {
     if (this.unconsumedRequests() > 0) return true;
     Atomics.store(this.pages.indexes, REQ_EVENT, this.reqCons + 1);
     return this.unconsumedRequests() > 0;
+  }
+
+  private publish(response: Uint8Array): void {
+    this.pages.responses[this.rspProd & (this.size - 1)]!.set(response);
+    this.rspProd = (this.rspProd + 1) >>> 0;
+    Atomics.store(this.pages.indexes, RSP_PROD, this.rspProd);
+  }
+
+  /** Does the rest of what the former back end was killed at. */
+  private finishBegunAnswer(): void {
+    const response = this.answer.read(this.rspProd);
+    if (response === undefined || this.unconsumedRequests() === 0) return;
+    this.publish(response);
+    this.reqCons = this.rspProd;
   }
 }

@@ -82,16 +82,32 @@ export class ByteRingReader {
     return this.indexes.load();
   }
 
+  /** The producer's index as it was when `available` or `read` last looked. */
+  get produced(): number {
+    return this.indexes.prod;
+  }
+
   /** Moves bytes from the ring to `target`; returns how many. Throws `ProtocolViolation` as `available` does. */
   read(target: Uint8Array): number {
-    const length = Math.min(this.indexes.load(), target.length);
-    if (length === 0) return 0;
-    const start = this.indexes.cons & (this.data.length - 1);
+    const length = this.peek(target, 0);
+    if (length > 0) this.indexes.consumed(length);
+    return length;
+  }
+
+  /** Copies bytes to `target` that come after the next `skip`, and leaves them in the ring. Otherwise as `read`. */
+  peek(target: Uint8Array, skip: number): number {
+    const length = Math.min(this.indexes.load() - skip, target.length);
+    if (length <= 0) return 0;
+    const start = (this.indexes.cons + skip) & (this.data.length - 1);
     const first = Math.min(length, this.data.length - start);
     target.set(this.data.subarray(start, start + first));
     if (first < length) target.set(this.data.subarray(0, length - first), first);
-    this.indexes.consumed(length);
     return length;
+  }
+
+  /** Takes `length` bytes out of the ring, as far as they are there. Throws `ProtocolViolation` as `available` does. */
+  skip(length: number): void {
+    this.indexes.consumed(Math.min(this.indexes.load(), length));
   }
 }
 

@@ -16,6 +16,8 @@ export const RSP_EVENT = Sring.offset.rsp_event / 4;
 
 export interface RingPages {
   readonly indexes: Uint32Array;
+  /** What the header leaves unused: `__pad`. */
+  readonly unused: Uint8Array;
   /** One window a slot for each kind of message, made once so that a copy allocates nothing. */
   readonly requests: readonly Uint8Array[];
   readonly responses: readonly Uint8Array[];
@@ -38,6 +40,7 @@ export function ringPages(memory: Uint8Array, messages: RingMessages): RingPages
   const indices = Array.from({ length: slotsIn(memory.length, slotSize) }, (_, index) => index);
   return {
     indexes: new Uint32Array(memory.buffer, memory.byteOffset, Sring.offset.ring / 4),
+    unused: memory.subarray(Sring.offset.__pad, Sring.offset.ring),
     requests: indices.map((index) => slotAt(index, messages.request.size)),
     responses: indices.map((index) => slotAt(index, messages.response.size)),
   };

@@ -17,15 +17,23 @@ export interface RingStreamParts {
   readonly channel: EventChannel;
   /** Lets go of the pages; called once by `close`, after the channel was closed. */
   readonly release?: () => void;
+  /**
+   * What is read stays in the ring until `RingStream.release`, so that whoever takes the ring up
+   * after us finds it there. Until then the peer does not know that there will be room, and may
+   * think that we know of what it adds: after a release the ring has to be read once more.
+   */
+  readonly keepsInput?: boolean;
 }
 
 export class RingStream implements ByteStream {
   private readonly reader: ByteRingReader;
   private readonly writer: ByteRingWriter;
   private readonly channel: EventChannel;
-  private readonly release: (() => void) | undefined;
+  private readonly letGo: (() => void) | undefined;
   private handler: () => void = () => {};
   private failure: XenError | undefined;
+  private readonly keepsInput: boolean;
+  private kept = 0;
   private notifyOwed = false;
   private closed = false;
 
@@ -33,13 +41,35 @@ export class RingStream implements ByteStream {
     this.reader = new ByteRingReader(parts.incoming);
     this.writer = new ByteRingWriter(parts.outgoing);
     this.channel = parts.channel;
-    this.release = parts.release;
+    this.letGo = parts.release;
+    this.keepsInput = parts.keepsInput ?? false;
+  }
+
+  /** Bytes that were read and are still in the ring. */
+  get taken(): number {
+    return this.kept;
+  }
+
+  /** Takes what was read out of the ring. */
+  release(): void {
+    const { kept } = this;
+    this.kept = 0;
+    if (kept === 0 || this.ended) return;
+    try {
+      this.reader.skip(kept);
+      this.moved(kept);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   read(target: Uint8Array): number {
     if (this.ended) return 0;
     try {
-      return this.moved(this.reader.read(target));
+      if (!this.keepsInput) return this.moved(this.reader.read(target));
+      const length = this.reader.peek(target, this.kept);
+      this.kept += length;
+      return length;
     } catch (error) {
       return this.fail(error);
     }
@@ -80,7 +110,7 @@ export class RingStream implements ByteStream {
     this.settleNotify();
     this.closed = true;
     this.channel.close();
-    this.release?.();
+    this.letGo?.();
   }
 
   private moved(length: number): number {

@@ -5,7 +5,7 @@
 import { errorCode, errorMessage } from '../base/errors.ts';
 import { type DomId, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
-import { childPath, domainHome, isAtOrBelow } from '../xenstore/path.ts';
+import { childPath, domainHome, isAtOrBelow, pathName } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreWatch } from '../xenstore/xenstore.ts';
 import { BackDevice, type BackDriver } from './back-device.ts';
 import { closeWatch } from './device-end.ts';
@@ -19,7 +19,17 @@ export interface BackBusParts {
   /** The kind of device in xenstore's words: `vbd`. */
   readonly type: string;
   /** The driver for one device. */
-  readonly driverFor: () => BackDriver;
+  readonly driverFor: (device: FoundDevice) => BackDriver;
+  /** Whether a device is this back end's to serve; all are, unless given. Others are left as they are. */
+  readonly serves?: (device: FoundDevice) => Promise<boolean>;
+}
+
+export interface FoundDevice {
+  readonly peer: DomId;
+  /** The device's number, as its directory is called. */
+  readonly devid: string;
+  /** The front end's directory, absolute. */
+  readonly frontend: string;
 }
 
 export class BackBus {
@@ -118,6 +128,8 @@ export class BackBus {
       this.refused.add(path);
       return;
     }
+    const found = { peer, devid: pathName(path), frontend };
+    if ((await this.parts.serves?.(found)) === false) return;
     const device = new BackDevice({
       xenstore,
       log,
@@ -125,7 +137,7 @@ export class BackBus {
       path,
       peer,
       peerPath: frontend,
-      driver: this.parts.driverFor(),
+      driver: this.parts.driverFor(found),
       onGone: () => this.gone(path),
     });
     this.devices.set(path, device);

@@ -20,6 +20,8 @@ import { DeviceEnd, type DeviceEndParts, type DeviceKeys } from './device-end.ts
 
 /** What is open towards one front end while its device is connected. */
 export interface BackConnection {
+  /** A key of this end's directory may have changed, or something of what is served. */
+  refresh?(): Promise<void>;
   /** Waits for what is under way and lets go of everything of the front end's. */
   close(): Promise<void>;
 }
@@ -153,7 +155,7 @@ export class BackDevice extends DeviceEnd {
   private async perform(move: BackMove, view: BackView): Promise<void> {
     switch (move) {
       case 'stay':
-        return;
+        return this.connection?.refresh?.();
       case 'announce':
         await this.detach();
         await this.driver.announce(this);

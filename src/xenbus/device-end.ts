@@ -38,6 +38,8 @@ export interface DeviceKeys {
   readPeer(key: string): Promise<string | undefined>;
   /** Writes keys of this end's directory. Rejects with ENOENT when the directory has vanished. */
   write(keys: Readonly<Record<string, string>>): Promise<void>;
+  /** Has this end look at its keys soon, as when one of them changed. */
+  wake(): void;
   /** The device cannot go on: this end lets go of it and says so in xenstore. */
   fail(error: unknown): void;
 }
@@ -48,10 +50,9 @@ export abstract class DeviceEnd implements DeviceKeys {
   readonly log: Log;
   protected readonly xenstore: Xenstore;
   private readonly domid: DomId;
-  private readonly peerPath: string;
+  protected readonly peerPath: string;
   private readonly stepper: Stepper;
   private readonly watches: XenstoreWatch[] = [];
-  private reportedError = false;
   private failure: { readonly error: unknown; handled: boolean } | undefined;
 
   constructor(parts: DeviceEndParts) {
@@ -93,8 +94,14 @@ export abstract class DeviceEnd implements DeviceKeys {
     return this.xenstore.readIfPresent(childPath(this.path, key));
   }
 
-  readPeer(key: string): Promise<string | undefined> {
-    return this.xenstore.readIfPresent(childPath(this.peerPath, key));
+  async readPeer(key: string): Promise<string | undefined> {
+    try {
+      return await this.xenstore.readIfPresent(childPath(this.peerPath, key));
+    } catch (error) {
+      // Where the peer's directory is gone, what lies above it may not be ours to look at.
+      if (errorCode(error) === 'EACCES') return undefined;
+      throw error;
+    }
   }
 
   async write(keys: Readonly<Record<string, string>>): Promise<void> {
@@ -189,7 +196,6 @@ export abstract class DeviceEnd implements DeviceKeys {
   private async writeErrorNode(error: unknown): Promise<void> {
     const text = `${errorCode(error) ?? 'EIO'} ${errorMessage(error)}`;
     await this.xenstore.write(`${this.errorPath()}/error`, toNodeText(text));
-    this.reportedError = true;
   }
 
   /** Where an end reports its errors: `error/` and its own path, both below its domain's home. */
@@ -199,10 +205,10 @@ export abstract class DeviceEnd implements DeviceKeys {
   }
 
   private async removeErrorNode(): Promise<void> {
-    if (!this.reportedError) return;
-    this.reportedError = false;
     const home = domainHome(this.domid);
     await this.xenstore.transaction(async (nodes) => {
+      // It may be there from a former process of this end, which was killed.
+      if ((await nodes.readIfPresent(`${this.errorPath()}/error`)) === undefined) return;
       await nodes.remove(`${this.errorPath()}/error`);
       for (let path = this.errorPath(); path !== home; path = parentPath(path)) {
         if ((await nodes.list(path)).length > 0) return;

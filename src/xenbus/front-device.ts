@@ -64,12 +64,14 @@ export interface FrontDeviceParts {
 
 export class FrontDevice extends DeviceEnd {
   private readonly driver: FrontDriver;
+  /** Resolves when this end follows the device no more. */
+  readonly ended: Promise<void>;
+  private begun = false;
   private open = false;
   private closing = false;
   private error: unknown;
   private readonly settled: { connected: () => void; ended: () => void };
   private readonly connected: Promise<void>;
-  private readonly ended: Promise<void>;
 
   private constructor(parts: DeviceEndParts, driver: FrontDriver) {
     super(parts);
@@ -86,24 +88,36 @@ export class FrontDevice extends DeviceEnd {
   }
 
   /**
-   * Connects to the device's back end; resolves when both ends are `Connected`. Rejects with ENOENT
-   * when the domain has no such device, ENODEV when the handshake ended before.
+   * Begins the handshake with the device's back end, which `untilOpen` waits for. Rejects with
+   * ENOENT when the domain has no such device.
    */
-  static async connect(parts: FrontDeviceParts): Promise<FrontDevice> {
+  static async start(parts: FrontDeviceParts): Promise<FrontDevice> {
     const { xenstore, log, domid, type, devid, driver } = parts;
     const path = `${domainHome(domid)}/device/${type}/${devid}`;
     const peerPath = await xenstore.read(childPath(path, 'backend'));
     const peer = domId(Number(await xenstore.read(childPath(path, 'backend-id'))));
     const device = new FrontDevice({ xenstore, log, domid, path, peer, peerPath }, driver);
-    // Where a former front end stopped does not matter: this one begins the handshake anew.
-    await device.switchState(XenbusStateInitialising);
     await device.watchPeer();
     await device.watch(childPath(path, 'state'));
-    await Promise.race([device.connected, device.ended]);
-    if (!device.open) {
-      throw new XenError('ENODEV', `connect ${path}`, 'the back end closed', device.error);
-    }
+    await device.watch(childPath(path, 'backend'));
+    device.wake();
     return device;
+  }
+
+  /** Resolves when both ends are `Connected`. Rejects with ENODEV when the handshake ends before. */
+  async untilOpen(): Promise<void> {
+    await Promise.race([this.connected, this.ended]);
+    if (this.open) return;
+    throw new XenError('ENODEV', `connect ${this.path}`, 'the back end closed', this.error);
+  }
+
+  /**
+   * Stops following the device without a word in xenstore: its domain was resumed, and what stands
+   * there now is the toolstack's. What was shared with the back end is let go.
+   */
+  async abandon(): Promise<void> {
+    await this.end();
+    this.settled.ended();
   }
 
   override fail(error: unknown): void {
@@ -120,10 +134,22 @@ export class FrontDevice extends DeviceEnd {
 
   protected async step(): Promise<void> {
     const own = await this.ownState();
-    const move =
-      own === undefined
-        ? 'closed'
-        : nextFrontMove({ own, peer: await this.peerState(), closing: this.closing });
+    if (own !== undefined && (await this.hasOtherPeer())) {
+      await this.endFromStep();
+      this.settled.ended();
+      return;
+    }
+    const peer = await this.peerState();
+    if (own !== undefined && !this.begun) {
+      // A back end that has yet to see that its last front end closed must not miss it.
+      if (own === XenbusStateClosed && peer === XenbusStateClosing && !this.closing) return;
+      // Where a former front end stopped does not matter: this one begins the handshake anew.
+      this.begun = true;
+      await this.switchState(XenbusStateInitialising);
+      this.wake();
+      return;
+    }
+    const move = own === undefined ? 'closed' : nextFrontMove({ own, peer, closing: this.closing });
     switch (move) {
       case 'stay':
         return;
@@ -146,6 +172,12 @@ export class FrontDevice extends DeviceEnd {
       default:
         return unreachable(move);
     }
+  }
+
+  /** The toolstack has given the device to another back end. */
+  private async hasOtherPeer(): Promise<boolean> {
+    const backend = await this.read('backend');
+    return backend !== undefined && backend !== this.peerPath;
   }
 
   protected async detach(): Promise<void> {

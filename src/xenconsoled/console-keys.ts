@@ -19,13 +19,13 @@ export const OUTPUT_LIMIT_DEFAULT = 1 << 20;
 export const OUTPUT_LIMIT_MAX = 1 << 24;
 
 /** What `limit` allows: never less than one read of the ring gives, and 0 stands for no limit. */
-function outputLimit(limit: number): number {
+export function outputLimit(limit: number): number {
   if (limit === 0) return OUTPUT_LIMIT_MAX;
   return Math.min(Math.max(limit, CONSOLE_OUTPUT_SIZE), OUTPUT_LIMIT_MAX);
 }
 
 /** `type` of the consoles that are ours; others are an emulator's. */
-const OWN_TYPE = 'xenconsoled';
+export const OWN_TYPE = 'xenconsoled';
 
 function parseNumber(path: string, value: string, max: number): number {
   const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : Number.NaN;

@@ -4,8 +4,8 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor } from '../hypervisor/contract.ts';
-import { LineLog } from './line-log.ts';
-import { HYPERVISOR_LOG_NAME, type OpenLog } from './log-file.ts';
+import { HYPERVISOR_LOG_NAME, type LogFile, type OpenLog } from './log-file.ts';
+import { LogScribe, type LogStyle } from './log-style.ts';
 
 export interface HypervisorLogServices {
   readonly hypervisor: Hypervisor;
@@ -13,7 +13,7 @@ export interface HypervisorLogServices {
   readonly clock: Clock;
   readonly log: Log;
   readonly openLog: OpenLog;
-  readonly timestamps: boolean;
+  readonly logStyle: LogStyle;
 }
 
 /** Xen may print faster than we read; other consoles get their turn in between. */
@@ -22,7 +22,8 @@ const READS_PER_TURN_MAX = 16;
 export class HypervisorLog {
   private readonly services: HypervisorLogServices;
   private readonly channel: EventChannel;
-  private file: LineLog;
+  private file: LogFile;
+  private readonly scribe: LogScribe;
   private further: Timer | undefined;
 
   /**
@@ -31,6 +32,7 @@ export class HypervisorLog {
    */
   constructor(services: HypervisorLogServices) {
     this.services = services;
+    this.scribe = new LogScribe(services.logStyle, services.clock, { source: 'hypervisor' });
     this.channel = services.hypervisor.events.bindVirq(VIRQ_CON_RING);
     try {
       this.file = this.openFile();
@@ -59,9 +61,10 @@ export class HypervisorLog {
     await this.file.close();
   }
 
-  private openFile(): LineLog {
-    const { openLog, clock, timestamps } = this.services;
-    return new LineLog(openLog(HYPERVISOR_LOG_NAME), clock, timestamps);
+  private openFile(): LogFile {
+    const file = this.services.openLog(HYPERVISOR_LOG_NAME);
+    file.write(this.scribe.opening());
+    return file;
   }
 
   private take(): void {
@@ -71,7 +74,8 @@ export class HypervisorLog {
       for (let reads = 0; reads < READS_PER_TURN_MAX; reads++) {
         const text = domainControl.readConsole();
         if (text === undefined) return;
-        this.file.write(text);
+        this.file.begin();
+        this.file.write(this.scribe.written(text));
       }
     } catch (error) {
       if (!(error instanceof XenError)) throw error;

@@ -6,7 +6,7 @@ import { RingStream } from '../ring/ring-stream.ts';
 
 /**
  * The first of `pages` as a stream, from the side of the domain (`client`) or of xenstored
- * (`server`). The channel belongs to the stream from here on: closed with it.
+ * (`server`), which keeps its input in the ring until `release`. The channel belongs to the stream from here on: closed with it.
  *
  * @param release called once when the stream closes; closes the pages if not given
  */
@@ -33,5 +33,6 @@ export function xenstoreRingStream(
     prod: offset.rsp_prod,
   };
   const [incoming, outgoing] = role === 'client' ? [replies, requests] : [requests, replies];
-  return new RingStream({ incoming, outgoing, channel, release });
+  const keepsInput = role === 'server';
+  return new RingStream({ incoming, outgoing, channel, release, keepsInput });
 }

@@ -5,37 +5,53 @@
  * The names stand in runs of at most `RUN_MAX`, so that one more child costs the copy of one run
  * and of the list of runs, not of ten thousand names.
  */
-import { latin1Encode } from '../base/bytes.ts';
+import { latin1Write } from '../base/bytes.ts';
+import type { ChildState } from './state.ts';
 
-interface Entry {
-  readonly name: string;
-  /** The node's `birth`: larger for a younger sibling. */
-  readonly birth: number;
-}
-
+/** A child is no object: its name and its birth stand at the same index of two arrays. */
 interface Run {
-  readonly entries: readonly Entry[];
+  readonly names: readonly string[];
+  /** The nodes' `birth`: larger for a younger sibling. */
+  readonly births: readonly number[];
   /** Bytes of its names, each with a NUL after it. */
   readonly byteLength: number;
 }
 
 const RUN_MAX = 64;
 
-/** The index of the last item whose birth, as `birthOf` tells, is at most `birth`; -1 without one. */
-function lastUpTo<Item>(items: readonly Item[], birth: number, birthOf: (item: Item) => number) {
+/** The index of the last of `count` births that is at most `birth`; -1 without one. */
+function lastUpTo(count: number, birth: number, birthAt: (index: number) => number): number {
   let low = -1;
-  let high = items.length - 1;
+  let high = count - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (birthOf(items[middle] as Item) <= birth) low = middle;
+    if (birthAt(middle) <= birth) low = middle;
     else high = middle - 1;
   }
   return low;
 }
 
-function runOf(entries: readonly Entry[]): Run {
-  return { entries, byteLength: entries.reduce((sum, { name }) => sum + name.length + 1, 0) };
+function sizeOf(names: readonly string[]): number {
+  let bytes = 0;
+  for (const name of names) bytes += name.length + 1;
+  return bytes;
 }
+
+function part({ names, births }: Run, start: number, end: number): Run {
+  const some = names.slice(start, end);
+  return { names: some, births: births.slice(start, end), byteLength: sizeOf(some) };
+}
+
+/** A copy with no more room than it needs: of a million lists, most never change again. */
+function withItem<Item>(items: readonly Item[], index: number, item: Item): Item[] {
+  const copy = new Array<Item>(items.length + 1);
+  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
+  copy[index] = item;
+  for (let i = index; i < items.length; i++) copy[i + 1] = items[i] as Item;
+  return copy;
+}
+
+const EMPTY_RUN: Run = { names: [], births: [], byteLength: 0 };
 
 export class ChildList implements Iterable<string> {
   private readonly runs: readonly Run[];
@@ -52,32 +68,64 @@ export class ChildList implements Iterable<string> {
 
   static readonly empty = new ChildList([], 0, 0);
 
+  /** The list of these children, in whatever order they come. */
+  static of(children: readonly ChildState[]): ChildList {
+    if (children.length === 0) return ChildList.empty;
+    const sorted = [...children].sort((a, b) => a.birth - b.birth);
+    const names = sorted.map(({ name }) => name);
+    const births = sorted.map(({ birth }) => birth);
+    const whole = { names, births, byteLength: sizeOf(names) };
+    const runs: Run[] = [];
+    for (let at = 0; at < names.length; at += RUN_MAX) runs.push(part(whole, at, at + RUN_MAX));
+    return new ChildList(runs, names.length, whole.byteLength);
+  }
+
+  /** The children with their births, oldest first. */
+  get entries(): readonly ChildState[] {
+    return this.runs.flatMap(({ names, births }) =>
+      names.map((name, index) => ({ name, birth: births[index] as number })),
+    );
+  }
+
   *[Symbol.iterator](): Iterator<string> {
-    for (const { entries } of this.runs) for (const { name } of entries) yield name;
+    for (const { names } of this.runs) yield* names;
   }
 
   /** With one more child, which is not yet here. */
   with(name: string, birth: number): ChildList {
-    const entry = { name, birth };
     const at = Math.max(0, this.runAt(birth));
-    const run = this.runs[at]?.entries ?? [];
-    const index = lastUpTo(run, birth, (other) => other.birth) + 1;
-    const longer = [...run.slice(0, index), entry, ...run.slice(index)];
+    const run = this.runs[at] ?? EMPTY_RUN;
+    const { names, births } = run;
+    const index = lastUpTo(births.length, birth, (i) => births[i] as number) + 1;
+    const size = name.length + 1;
+    const longer = {
+      names: withItem(names, index, name),
+      births: withItem(births, index, birth),
+      byteLength: run.byteLength + size,
+    };
+    const { length } = longer.names;
     // A run that is full is halved, unless it grows at its end as it does nearly always.
-    const middle = index === run.length ? RUN_MAX : RUN_MAX / 2;
+    const middle = index === names.length ? RUN_MAX : RUN_MAX / 2;
     const parts =
-      longer.length > RUN_MAX ? [longer.slice(0, middle), longer.slice(middle)] : [longer];
-    const runs = [...this.runs.slice(0, at), ...parts.map(runOf), ...this.runs.slice(at + 1)];
-    return new ChildList(runs, this.count + 1, this.byteLength + name.length + 1);
+      length > RUN_MAX ? [part(longer, 0, middle), part(longer, middle, length)] : [longer];
+    const runs = [...this.runs.slice(0, at), ...parts, ...this.runs.slice(at + 1)];
+    return new ChildList(runs, this.count + 1, this.byteLength + size);
   }
 
   /** Without the child of that name and birth, which is here. */
   without(name: string, birth: number): ChildList {
     const at = this.runAt(birth);
-    const run = (this.runs[at]?.entries ?? []).filter((entry) => entry.birth !== birth);
-    const middle = run.length > 0 ? [runOf(run)] : [];
+    const { names, births, byteLength } = this.runs[at] as Run;
+    const size = name.length + 1;
+    const others = (_: unknown, index: number) => births[index] !== birth;
+    const shorter = {
+      names: names.filter(others),
+      births: births.filter(others),
+      byteLength: byteLength - size,
+    };
+    const middle = shorter.names.length > 0 ? [shorter] : [];
     const runs = [...this.runs.slice(0, at), ...middle, ...this.runs.slice(at + 1)];
-    return new ChildList(runs, this.count - 1, this.byteLength - name.length - 1);
+    return new ChildList(runs, this.count - 1, this.byteLength - size);
   }
 
   /**
@@ -86,24 +134,31 @@ export class ChildList implements Iterable<string> {
    * the rest of their runs.
    */
   bytesFrom(offset: number, room: number): Uint8Array {
-    let text = '';
+    const bytes = new Uint8Array(Math.min(room, Math.max(0, this.byteLength - offset)));
     let skip = offset;
-    for (const { entries, byteLength } of this.runs) {
+    let end = 0;
+    for (const { names, byteLength } of this.runs) {
       if (skip >= byteLength) {
         skip -= byteLength;
         continue;
       }
-      for (const { name } of entries) {
-        const rest = skip > name.length ? '' : `${name.slice(skip)}\0`;
-        skip = Math.max(0, skip - name.length - 1);
-        if (text.length + rest.length > room) return latin1Encode(text);
-        text += rest;
+      for (const name of names) {
+        const size = name.length + 1;
+        if (skip >= size) {
+          skip -= size;
+          continue;
+        }
+        if (end + size - skip > bytes.length) return bytes.subarray(0, end);
+        // The NUL is there already.
+        end = latin1Write(skip === 0 ? name : name.slice(skip), bytes, end) + 1;
+        skip = 0;
       }
     }
-    return latin1Encode(text);
+    return bytes.subarray(0, end);
   }
 
   private runAt(birth: number): number {
-    return lastUpTo(this.runs, birth, ({ entries }) => (entries[0] as Entry).birth);
+    const { runs } = this;
+    return lastUpTo(runs.length, birth, (index) => (runs[index] as Run).births[0] as number);
   }
 }

@@ -84,7 +84,9 @@ export function startTransaction(request: Request): Uint8Array {
   if (account.memoryExceededBy(TRANSACTION_COST)) {
     throw account.denied('ENOMEM', 'memoryHard', 'memory for a transaction');
   }
-  return encodeStrings(String(connection.startTransaction().id));
+  const { id } = connection.startTransaction();
+  account.peaks.note('transactions', connection.transactions.size);
+  return encodeStrings(String(id));
 }
 
 export function endTransaction(request: Request): Uint8Array {

@@ -1,10 +1,54 @@
 /** What the operator can see of watches and transactions, under the names that oxenstored has for it. */
 import { XenError } from '../base/errors.ts';
-import { encodeStrings, PAYLOAD_MAX } from '../xenstore/packet.ts';
+import { encodeStrings, operationName, PAYLOAD_MAX } from '../xenstore/packet.ts';
+import { UNKNOWN_REQUEST } from './activity.ts';
+import type { Domain } from './domain.ts';
 import { leadingDomid, type Request } from './request.ts';
 
 /** Room for the line that tells how many more there are. */
 const REST_MAX = 32;
+
+/** What `activity` says of one domain: names in small letters count, those in capitals are requests. */
+function activityLine(request: Request, domain: Domain): string {
+  const { domid, account, activity } = domain;
+  const requests = [...activity.requests].map(([type, count]): [string, number] => [
+    type === UNKNOWN_REQUEST ? 'UNKNOWN' : operationName(type),
+    count,
+  ]);
+  const figures: readonly [string, number][] = [
+    ['requests', requests.reduce((sum, [, count]) => sum + count, 0)],
+    ['errors', activity.errors],
+    ['refusals', account.refusals],
+    ['events', activity.events],
+    ['received', activity.received],
+    ['sent', activity.sent],
+    ['committed', activity.committed],
+    ['replayed', activity.replayed],
+    ['conflicted', activity.conflicted],
+    ['nodes', account.nodes],
+    ['watches', account.watches],
+    ['transactions', request.services.introductions.transactionsOf(domain).length],
+    ['outstanding', account.outstanding],
+    ['memory', account.memory],
+    ...requests,
+  ];
+  return `domain ${domid}: ${figures.map(([name, value]) => `${name}=${value}`).join(' ')}\n`;
+}
+
+/** A line for each domain from domid `from` on, and a last one where there are more. */
+export function showActivity(request: Request, from: number): Uint8Array {
+  const domains = [...request.store.domains].filter(({ domid }) => domid >= from);
+  domains.sort((one, other) => one.domid - other.domid);
+  let text = '';
+  for (const domain of domains) {
+    const line = activityLine(request, domain);
+    if (text.length + line.length > PAYLOAD_MAX - REST_MAX) {
+      return encodeStrings(`${text}more from ${domain.domid}\n`);
+    }
+    text += line;
+  }
+  return encodeStrings(text);
+}
 
 /** As many lines as one reply holds, and how many are left out. */
 function listed(lines: readonly string[]): Uint8Array {

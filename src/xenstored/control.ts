@@ -1,63 +1,23 @@
 /** `xenstore-control`: what an operator asks xenstored itself. */
 import { XenError } from '../base/errors.ts';
 import { encodeStrings, OK_PAYLOAD, PAYLOAD_MAX } from '../xenstore/packet.ts';
-import { showTransactions, showWatches } from './control-inspection.ts';
-import { HARD_QUOTAS, type NamedQuota, SOFT_QUOTAS } from './quota-names.ts';
-import { leadingDomid, leadingInteger, type Request } from './request.ts';
+import { refuseArguments } from './control-arguments.ts';
+import { showActivity, showTransactions, showWatches } from './control-inspection.ts';
+import { liveUpdate } from './control-live-update.ts';
+import { QUOTA_SOFT_TAKES, QUOTA_TAKES, quota, softQuota } from './control-quota.ts';
+import type { Request } from './request.ts';
+import { isTraceSwitch, TRACE_SWITCHES } from './trace.ts';
 
+const ACTIVITY_TAKES = '[<first domid>]';
+const LOG_TAKES = '[on|off|+<switch>|-<switch>]';
 /** Bytes of the first line of an answer to `trace`. */
 const TRACE_HEAD_MAX = 64;
 
 interface Command {
   /** What `help` says that it takes. */
   readonly takes: string;
-  readonly run: (request: Request, args: readonly string[]) => Uint8Array;
-}
-
-function refuse(command: string, takes: string): never {
-  throw new XenError(
-    'EINVAL',
-    `control ${command}`,
-    `it takes ${takes === '' ? 'nothing' : takes}`,
-  );
-}
-
-function showQuotas(request: Request, quotas: readonly NamedQuota[]): Uint8Array {
-  const lines = quotas.map(({ name, quota, description }) => {
-    const value = String(request.store.quotas[quota]).padStart(8);
-    return `${name.padEnd(17)}: ${value} ${description}\n`;
-  });
-  return encodeStrings(`Quota settings:\n${lines.join('')}`);
-}
-
-function setQuota(
-  request: Request,
-  quotas: readonly NamedQuota[],
-  [name = '', text = '']: readonly string[],
-): Uint8Array {
-  const named = quotas.find((quota) => quota.name === name);
-  const value = leadingInteger(text);
-  if (named === undefined || value < 1) refuse('quota set', 'the name of a quota and its value');
-  request.store.quotas[named.quota] = value;
-  request.services.log.info(`quota ${name} is now ${value}`, { quota: name, limit: value });
-  return OK_PAYLOAD;
-}
-
-function showUsage(request: Request, domid: number): Uint8Array {
-  const domain = request.store.domains.find(domid);
-  if (domain === undefined) throw new XenError('ENOENT', `show the usage of domain ${domid}`);
-  const { account } = domain;
-  const usage: readonly [string, number][] = [
-    ['nodes', account.nodes],
-    ['watches', account.watches],
-    ['transactions', request.services.introductions.transactionsOf(domain).length],
-    ['outstanding', account.outstanding],
-    ['memory', account.memory],
-  ];
-  const lines = usage.map(([name, value]) => {
-    return `${name.padEnd(16)}: ${String(value).padStart(8)}\n`;
-  });
-  return encodeStrings(`Domain ${domid}:\n${lines.join('')}`);
+  /** `undefined` when the reply comes later. */
+  readonly run: (request: Request, args: readonly string[]) => Uint8Array | undefined;
 }
 
 /** What takes memory, for the operator to read. */
@@ -70,7 +30,7 @@ function memoryReport(request: Request): string {
 }
 
 function writeMemoryReport(request: Request, args: readonly string[]): Uint8Array {
-  if (args.length > 1) refuse('memreport', COMMANDS.memreport?.takes ?? '');
+  if (args.length > 1) refuseArguments('memreport', COMMANDS.memreport?.takes ?? '');
   const { file } = request.services.trace;
   const [path] = args;
   const report = memoryReport(request);
@@ -84,7 +44,7 @@ function writeMemoryReport(request: Request, args: readonly string[]): Uint8Arra
 function showTrace(request: Request, args: readonly string[]): Uint8Array {
   const [from] = args;
   if (args.length > 1 || (from !== undefined && !/^\d{1,15}$/.test(from))) {
-    refuse('trace', COMMANDS.trace?.takes ?? '');
+    refuseArguments('trace', COMMANDS.trace?.takes ?? '');
   }
   const room = PAYLOAD_MAX - TRACE_HEAD_MAX;
   const { recent } = request.services.trace;
@@ -93,22 +53,23 @@ function showTrace(request: Request, args: readonly string[]): Uint8Array {
   return encodeStrings(`trace ${part.next} ${part.lost}\n${lines}`);
 }
 
-function quota(request: Request, args: readonly string[]): Uint8Array {
-  const [first = '', ...rest] = args;
-  if (args.length === 0) return showQuotas(request, HARD_QUOTAS);
-  if (first === 'set') {
-    if (rest.length !== 2) refuse('quota', COMMANDS.quota?.takes ?? '');
-    return setQuota(request, HARD_QUOTAS, rest);
+/** Switches the trace file on and off, and what is written to it. */
+function logSwitches(request: Request, args: readonly string[]): Uint8Array {
+  const { trace } = request.services;
+  const [word] = args;
+  if (word === undefined) {
+    const lines = TRACE_SWITCHES.map(
+      (name) => `${name.padEnd(8)}: ${trace.isOn(name) ? 'on' : 'off'}\n`,
+    );
+    return encodeStrings(`Log switch settings:\n${lines.join('')}`);
   }
-  if (args.length !== 1) refuse('quota', COMMANDS.quota?.takes ?? '');
-  return showUsage(request, leadingDomid(first));
-}
-
-function softQuota(request: Request, args: readonly string[]): Uint8Array {
-  const [first, ...rest] = args;
-  if (args.length === 0) return showQuotas(request, SOFT_QUOTAS);
-  if (first !== 'set' || rest.length !== 2) refuse('quota-soft', '[set <name> <val>]');
-  return setQuota(request, SOFT_QUOTAS, rest);
+  const name = word.slice(1);
+  if (args.length > 1) refuseArguments('log', LOG_TAKES);
+  else if (word === 'on') trace.file?.open();
+  else if (word === 'off') trace.file?.close();
+  else if (/^[+-]/.test(word) && isTraceSwitch(name)) trace.turn(name, word.startsWith('+'));
+  else refuseArguments('log', LOG_TAKES);
+  return OK_PAYLOAD;
 }
 
 /** In the order of `help`, which is C's; then those of oxenstored, and ours. */
@@ -116,32 +77,25 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   check: {
     takes: '',
     run: (request, args) => {
-      if (args.length > 0) refuse('check', '');
+      if (args.length > 0) refuseArguments('check', '');
       const findings = request.store.check();
       request.services.log.info('checked the store', { findings });
       return OK_PAYLOAD;
     },
   },
   log: {
-    takes: 'on|off',
-    run: (request, args) => {
-      const { file } = request.services.trace;
-      if (args.length !== 1 || (args[0] !== 'on' && args[0] !== 'off')) refuse('log', 'on|off');
-      if (args[0] === 'on') file?.open();
-      else file?.close();
-      return OK_PAYLOAD;
-    },
+    takes: LOG_TAKES,
+    run: logSwitches,
   },
   'live-update': {
     takes: '[-c <cmdline>] [-F] [-t <timeout>] <file>',
-    // The answer is text for the operator; every one but "OK" says that nothing was done.
-    run: () => encodeStrings('Live update is not supported.'),
+    run: liveUpdate,
   },
   logfile: {
     takes: '<file>',
     run: (request, args) => {
       const [path] = args;
-      if (args.length !== 1 || path === undefined) refuse('logfile', '<file>');
+      if (args.length !== 1 || path === undefined) refuseArguments('logfile', '<file>');
       request.services.trace.file?.close();
       request.services.trace.file?.open(path);
       return OK_PAYLOAD;
@@ -151,17 +105,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   print: {
     takes: '<string>',
     run: (request, args) => {
-      if (args.length !== 1) refuse('print', '<string>');
+      if (args.length !== 1) refuseArguments('print', '<string>');
       request.services.log.info(`control: ${args[0]}`);
       return OK_PAYLOAD;
     },
   },
-  quota: { takes: '[set <name> <val>|<domid>]', run: quota },
-  'quota-soft': { takes: '[set <name> <val>]', run: softQuota },
+  quota: { takes: QUOTA_TAKES, run: quota },
+  'quota-soft': { takes: QUOTA_SOFT_TAKES, run: softQuota },
   watches: {
     takes: '',
     run: (request, args) => {
-      if (args.length > 0) refuse('watches', '');
+      if (args.length > 0) refuseArguments('watches', '');
       return showWatches(request);
     },
   },
@@ -169,22 +123,30 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     takes: '<domid>',
     run: (request, args) => {
       const [domid] = args;
-      if (args.length !== 1 || domid === undefined) refuse('txn', '<domid>');
+      if (args.length !== 1 || domid === undefined) refuseArguments('txn', '<domid>');
       return showTransactions(request, domid);
+    },
+  },
+  activity: {
+    takes: ACTIVITY_TAKES,
+    run: (request, args) => {
+      const [from = '0'] = args;
+      if (args.length > 1 || !/^\d{1,5}$/.test(from)) refuseArguments('activity', ACTIVITY_TAKES);
+      return showActivity(request, Number(from));
     },
   },
   trace: { takes: '[<number>]', run: showTrace },
   help: {
     takes: '',
     run: (_request, args) => {
-      if (args.length > 0) refuse('help', '');
+      if (args.length > 0) refuseArguments('help', '');
       const lines = Object.entries(COMMANDS).map(([name, { takes }]) => `${name}\t${takes}\n`);
       return encodeStrings(lines.join(''));
     },
   },
 };
 
-export function control(request: Request): Uint8Array {
+export function control(request: Request): Uint8Array | undefined {
   const [name = '', ...args] = request.strings(1);
   const command = Object.entries(COMMANDS).find(([known]) => known === name)?.[1];
   if (command === undefined) throw new XenError('EINVAL', 'control', 'no command of that name');

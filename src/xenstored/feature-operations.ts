@@ -4,16 +4,8 @@ import { encodeStrings, OK_PAYLOAD } from '../xenstore/packet.ts';
 import type { Domain } from './domain.ts';
 import { SERVER_FEATURES } from './features.ts';
 import type { Quotas } from './quota.ts';
-import { HARD_QUOTAS, SOFT_QUOTAS } from './quota-names.ts';
+import { QUOTAS_BY_NAME } from './quota-names.ts';
 import { leadingInteger, type Request } from './request.ts';
-
-/** Put before the name of a quota above which there is a warning. */
-const SOFT_PREFIX = 'soft-';
-
-const QUOTAS: ReadonlyMap<string, keyof Quotas> = new Map([
-  ...HARD_QUOTAS.map(({ name, quota }) => [name, quota] as const),
-  ...SOFT_QUOTAS.map(({ name, quota }) => [`${SOFT_PREFIX}${name}`, quota] as const),
-]);
 
 function refuse(what: string, rule: string): never {
   throw new XenError('EINVAL', what, rule);
@@ -29,7 +21,7 @@ function namedDomain(request: Request, text: string): Domain {
 }
 
 function namedQuota(name: string): keyof Quotas {
-  return QUOTAS.get(name) ?? refuse('look for a quota', 'there is none of that name');
+  return QUOTAS_BY_NAME.get(name) ?? refuse('look for a quota', 'there is none of that name');
 }
 
 export function getFeature(request: Request): Uint8Array {
@@ -58,7 +50,7 @@ export function setFeature(request: Request): Uint8Array {
 export function getQuota(request: Request): Uint8Array {
   const strings = request.strings(0);
   const [first = '', second] = strings;
-  if (strings.length === 0) return encodeStrings([...QUOTAS.keys()].join(' '));
+  if (strings.length === 0) return encodeStrings([...QUOTAS_BY_NAME.keys()].join(' '));
   if (strings.length > 2) refuse('get a quota', 'it takes a domid and a name');
   const value =
     second === undefined

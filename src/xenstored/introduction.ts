@@ -1,8 +1,8 @@
 /** How domains come and go: introduced by the tools, released by them, or found dead. */
 import { GNTTAB_RESERVED_XENSTORE } from '../abi/grant_table.ts';
-import { XENSTORE_ERROR_NONE } from '../abi/io/xs_wire.ts';
+import { XENSTORE_ERROR_NONE, XENSTORE_SERVER_FEATURE_RECONNECTION } from '../abi/io/xs_wire.ts';
 import { VIRQ_DOM_EXC } from '../abi/xen.ts';
-import { XenError } from '../base/errors.ts';
+import { errorMessage, XenError } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, domId, EVENT_PORT_MAX, eventPort, grantRef } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import type { DomainControl, EventChannel, Hypervisor, Pages } from '../hypervisor/contract.ts';
@@ -10,8 +10,10 @@ import type { Carrier, Connection } from './connection.ts';
 import type { Domain } from './domain.ts';
 import { removeSubtree } from './nodes.ts';
 import type { XenstoredOptions } from './options.ts';
+import { outputLength, skipOutput } from './output-state.ts';
 import { ownedBy } from './permissions.ts';
 import { DomainRing } from './ring.ts';
+import type { ConnectionState, DomainState } from './state.ts';
 import { INTRODUCE_DOMAIN, RELEASE_DOMAIN, type Store } from './store.ts';
 import type { Transaction } from './transaction.ts';
 import { postOrder } from './tree.ts';
@@ -23,7 +25,7 @@ export interface IntroductionsParts {
   readonly store: Store;
   readonly options: XenstoredOptions;
   readonly log: Log;
-  readonly connect: (name: string, carrier: Carrier) => Connection;
+  readonly connect: (name: string, carrier: Carrier, state?: ConnectionState) => Connection;
   /** Events may have been queued outside of any client's turn. */
   readonly turnEnded: () => void;
 }
@@ -31,21 +33,49 @@ export interface IntroductionsParts {
 interface Introduced {
   readonly ring: DomainRing;
   connection: Connection | undefined;
+  /** Our own, 0 before there is one. */
+  port: number;
+}
+
+/** How a ring begins: with nothing in it, or where it stood before. */
+interface RingStart {
+  readonly reset?: true;
+  readonly state?: ConnectionState | undefined;
+}
+
+/** Maps the domain's ring and binds its event channel. */
+function openRing(hypervisor: Hypervisor, domid: number, port: number) {
+  const pages = hypervisor.grants.map(domId(domid), [grantRef(GNTTAB_RESERVED_XENSTORE)]);
+  try {
+    const channel = hypervisor.events.bindInterdomain(domId(domid), eventPort(port));
+    return { pages, channel };
+  } catch (error) {
+    pages.close();
+    throw error;
+  }
+}
+
+/** The state without the output that the ring has been given since. */
+function whereItStands(state: ConnectionState, ring: DomainRing): ConnectionState {
+  const { carrier, output } = state;
+  if (carrier.kind !== 'ring') return state;
+  const { consumed, produced } = carrier;
+  if (consumed === undefined || produced === undefined) {
+    return { ...state, carrier: { ...carrier, ...ring.position } };
+  }
+  const sent = ring.goOn(consumed, produced, outputLength(output));
+  return { ...state, output: skipOutput(output, sent) };
 }
 
 export class Introductions {
   private readonly parts: IntroductionsParts;
   private readonly introduced = new Map<Domain, Introduced>();
-  private readonly virq: EventChannel | undefined;
+  private virq: EventChannel | undefined;
+  private kernelState: ConnectionState | undefined;
 
   constructor(parts: IntroductionsParts) {
     this.parts = parts;
-    if (parts.hypervisor === undefined || parts.domainControl === undefined) return;
-    this.virq = parts.hypervisor.events.bindVirq(VIRQ_DOM_EXC);
-    this.virq.onEvent(() => {
-      this.lookForDead();
-      parts.turnEnded();
-    });
+    this.listen();
   }
 
   isIntroduced(domid: number): boolean {
@@ -57,6 +87,16 @@ export class Introductions {
     const domain = this.parts.store.domains.find(domid);
     if (domain?.introduced !== true) throw new XenError('ENOENT', `look for domain ${domid}`);
     return domain;
+  }
+
+  /** Our own ports of the rings, by domid. */
+  get ports(): Map<number, number> {
+    return new Map([...this.introduced].map(([{ domid }, { port }]) => [domid, port]));
+  }
+
+  /** What our own kernel's connection was, until its ring is attached. */
+  get waiting(): ConnectionState | undefined {
+    return this.kernelState;
   }
 
   /** The transactions that the domain has open. */
@@ -83,22 +123,54 @@ export class Introductions {
       this.introduceAgain(hypervisor, domain, known, port);
       return;
     }
-    const pages = hypervisor.grants.map(domId(domid), [grantRef(GNTTAB_RESERVED_XENSTORE)]);
-    try {
-      const channel = hypervisor.events.bindInterdomain(domId(domid), eventPort(port));
-      this.serve(store.domains.findOrCreate(domid), new DomainRing(pages), channel, true);
-    } catch (error) {
-      pages.close();
-      throw error;
-    }
+    const { pages, channel } = openRing(hypervisor, domid, port);
+    const introduced = store.domains.findOrCreate(domid);
+    introduced.shutdown = false;
+    introduced.remotePort = port;
+    this.serve(introduced, pages, channel, { reset: true });
     if (domid !== this.parts.options.masterDomid) store.fireSpecial(INTRODUCE_DOMAIN, [domid]);
   }
 
   /** Serves the ring of our own kernel, which nobody introduces. Both belong to us from here on. */
   attachKernelRing(pages: Pages, channel: EventChannel): void {
     const domain = this.parts.store.domains.findOrCreate(this.parts.options.masterDomid);
-    this.serve(domain, new DomainRing(pages), channel, false);
+    domain.shutdown = false;
+    this.serve(domain, pages, channel, { state: this.kernelState });
+    this.kernelState = undefined;
+    this.parts.turnEnded();
     channel.notify();
+  }
+
+  /**
+   * Goes on with the rings of an earlier xenstored. A domain whose ring cannot be had is gone, as
+   * `lookForDead` finds out, or has to be introduced again.
+   */
+  takeUp(states: readonly DomainState[], connections: readonly ConnectionState[]): void {
+    const { hypervisor, store, log } = this.parts;
+    for (const { domid, ring } of states) {
+      const domain = store.domains.find(domid);
+      if (ring === undefined || domain === undefined) continue;
+      const state = connections.find(({ carrier }) => {
+        return carrier.kind === 'ring' && carrier.domid === domid;
+      });
+      if (ring.remotePort === undefined) {
+        this.kernelState = state;
+        continue;
+      }
+      domain.introduced = true;
+      domain.remotePort = ring.remotePort;
+      if (hypervisor === undefined) continue;
+      try {
+        const { pages, channel } = openRing(hypervisor, domid, ring.remotePort);
+        this.serve(domain, pages, channel, { state });
+        // Whatever it waits for, a signal of ours may have been lost.
+        channel.notify();
+      } catch (error) {
+        log.warn(`the ring of domain ${domid} cannot be had again: ${errorMessage(error)}`, {
+          domid,
+        });
+      }
+    }
   }
 
   /** Ends the domain's ring, and removes what it owns. */
@@ -106,58 +178,8 @@ export class Introductions {
     this.remove(domain);
   }
 
-  /** Ends all rings. The nodes stay. Idempotent. */
-  close(): void {
-    this.virq?.close();
-    for (const { ring, connection } of this.introduced.values()) {
-      connection?.close();
-      ring.close();
-    }
-    this.introduced.clear();
-  }
-
-  private introduceAgain(
-    hypervisor: Hypervisor,
-    domain: Domain,
-    known: Introduced,
-    port: number,
-  ): void {
-    known.connection?.close();
-    known.connection = undefined;
-    const channel = hypervisor.events.bindInterdomain(domId(domain.domid), eventPort(port));
-    this.open(domain, known, channel, true);
-  }
-
-  private serve(domain: Domain, ring: DomainRing, channel: EventChannel, reset: boolean): void {
-    const introduced: Introduced = { ring, connection: undefined };
-    this.introduced.set(domain, introduced);
-    domain.introduced = true;
-    domain.shutdown = false;
-    this.open(domain, introduced, channel, reset);
-  }
-
-  private open(
-    domain: Domain,
-    introduced: Introduced,
-    channel: EventChannel,
-    reset: boolean,
-  ): void {
-    const { ring } = introduced;
-    if (reset) ring.reset();
-    ring.tellError(XENSTORE_ERROR_NONE);
-    ring.offer(domain.features);
-    const stream = ring.connect(channel);
-    introduced.connection = this.parts.connect(`domain ${domain.domid}`, {
-      stream,
-      domain,
-      failure: () => stream.error,
-      refuse: (error) => ring.tellError(error),
-    });
-    if (ring.endReconnect()) channel.notify();
-  }
-
   /** Asks Xen about every domain, since the interrupt does not say which one it is about. */
-  private lookForDead(): void {
+  lookForDead(): void {
     const { store, domainControl } = this.parts;
     const newlyShutdown: number[] = [];
     for (const domain of store.domains) {
@@ -170,7 +192,124 @@ export class Introductions {
       // One that has no ring is kept until its number is free for another.
       if (info === undefined || (domain.introduced && info.dying)) this.remove(domain);
     }
+    if (newlyShutdown.length > 0) store.settingsChanged();
     if (newlyShutdown.length > 0) store.fireSpecial(RELEASE_DOMAIN, newlyShutdown);
+  }
+
+  /**
+   * Leaves all rings as a xenstored of Xen 4.17 that takes them over expects them: it offers no
+   * feature, looks at what each page says, and binds the interrupt itself. Whoever waits for a
+   * signal of ours gets it. The result takes that back.
+   */
+  leave(): () => void {
+    this.virq?.close();
+    for (const { ring } of this.introduced.values()) {
+      ring.release();
+      ring.offer(0);
+      ring.notify();
+    }
+    return () => {
+      for (const [domain, { ring }] of this.introduced) ring.offer(domain.features);
+      this.listen();
+      this.lookForDead();
+    };
+  }
+
+  /** Ends all rings. The nodes stay. Idempotent. */
+  close(): void {
+    this.virq?.close();
+    for (const { ring, connection } of this.introduced.values()) {
+      connection?.close();
+      ring.close();
+    }
+    this.introduced.clear();
+  }
+
+  /** Hears of it when a domain has died. */
+  private listen(): void {
+    const { hypervisor, domainControl, turnEnded } = this.parts;
+    if (hypervisor === undefined || domainControl === undefined) return;
+    this.virq = hypervisor.events.bindVirq(VIRQ_DOM_EXC);
+    this.virq.onEvent(() => {
+      this.lookForDead();
+      turnEnded();
+    });
+  }
+
+  private introduceAgain(
+    hypervisor: Hypervisor,
+    domain: Domain,
+    known: Introduced,
+    port: number,
+  ): void {
+    known.connection?.close();
+    known.connection = undefined;
+    const channel = hypervisor.events.bindInterdomain(domId(domain.domid), eventPort(port));
+    domain.remotePort = port;
+    this.open(domain, known, channel, { reset: true });
+  }
+
+  private serve(domain: Domain, pages: Pages, channel: EventChannel, start: RingStart): void {
+    const introduced: Introduced = { ring: new DomainRing(pages), connection: undefined, port: 0 };
+    this.introduced.set(domain, introduced);
+    domain.introduced = true;
+    this.parts.store.settingsChanged();
+    this.open(domain, introduced, channel, start);
+  }
+
+  private open(
+    domain: Domain,
+    introduced: Introduced,
+    channel: EventChannel,
+    start: RingStart,
+  ): void {
+    const { ring } = introduced;
+    // Also where an earlier xenstored was asked to and ended.
+    const waits = ring.wantsReconnect;
+    const state = waits ? undefined : start.state;
+    if (start.reset || waits) ring.reset();
+    if (state === undefined) ring.tellError(XENSTORE_ERROR_NONE);
+    // Our own kernel's channel is the composition's: we could not open it once more.
+    const isOwn = domain.remotePort === undefined;
+    ring.offer(domain.features & ~(isOwn ? XENSTORE_SERVER_FEATURE_RECONNECTION : 0));
+    const stream = ring.connect(channel);
+    introduced.port = channel.port;
+    introduced.connection = this.parts.connect(
+      `domain ${domain.domid}`,
+      {
+        stream,
+        domain,
+        failure: () => stream.error,
+        ring,
+        reconnect: () => this.reconnect(domain, introduced),
+        refuse: (error) => ring.tellError(error),
+      },
+      state && whereItStands(state, ring),
+    );
+    if (!waits) return;
+    this.parts.store.journal?.commit();
+    ring.endReconnect();
+    channel.notify();
+  }
+
+  /** Begins the ring anew if the domain asks for that; returns whether it did. */
+  private reconnect(domain: Domain, introduced: Introduced): boolean {
+    const { hypervisor, log, turnEnded } = this.parts;
+    const { remotePort } = domain;
+    if (hypervisor === undefined || remotePort === undefined) return false;
+    if (!introduced.ring.wantsReconnect) return false;
+    log.info(`domain ${domain.domid} begins its ring anew`, { domid: domain.domid });
+    try {
+      this.introduceAgain(hypervisor, domain, introduced, remotePort);
+    } catch (error) {
+      // It has closed its port: then it waits until it is introduced again.
+      if (!(error instanceof XenError)) throw error;
+      log.warn(`the ring of domain ${domain.domid} cannot be had again: ${error.message}`, {
+        domid: domain.domid,
+      });
+    }
+    turnEnded();
+    return true;
   }
 
   /** Ends all that the domain has here, so that a later one with its domid inherits nothing. */
@@ -184,6 +323,7 @@ export class Introductions {
     introduced?.ring.close();
     if (domain.introduced) store.fireSpecial(RELEASE_DOMAIN, [domain.domid]);
     domain.introduced = false;
+    store.settingsChanged();
   }
 
   private removeNodes(domain: Domain): void {

@@ -98,6 +98,7 @@ function setPermissions(request: Request): Uint8Array {
   if (entries.length > account.limit('permissions')) {
     throw account.denied('ENOSPC', 'permissions', 'so many permission entries');
   }
+  account.peaks.note('permissions', entries.length);
   const parsed = entries.map(parseEntry);
   const permissions: Permissions = parsed.map(({ access, domid }) => ({
     access,
@@ -136,6 +137,7 @@ function setSpecialPermissions(request: Request, path: string, permissions: Perm
     throw new XenError('EACCES', `set permissions of ${path}`);
   }
   specialPermissions.set(path, permissions);
+  request.store.settingsChanged();
 }
 
 /** By type of request. Throw `XenError` with the code to be answered. */

@@ -8,6 +8,13 @@ import { type Node, nodeSize, postOrder, type Visit, withChild, withoutChild } f
 import { NO_VALUE, type Value } from './value.ts';
 import type { Requester, View } from './view.ts';
 
+/**
+ * What clients run into all the time, since they ask for nodes that may be there. Only the code is
+ * told, and to make an error of its own for each, with its stack, took longer than the request.
+ */
+const NO_SUCH_NODE = new XenError('ENOENT', 'use a node');
+const NO_PERMISSION = new XenError('EACCES', 'use a node');
+
 const DOMAIN_PREFIX = /^\/local\/domain\/\d{1,5}\//;
 
 export class Nodes {
@@ -24,11 +31,16 @@ export class Nodes {
   /** The absolute form of a node's path. Throws EINVAL. */
   resolve(path: string): string {
     const absolute = absolutePath(path, this.requester.domain.home);
-    const pathLength = this.requester.domain.account.quota('pathLength');
-    // Longer than the quota only by the prefix that the path of a domain's own nodes must have.
-    const extra = pathLength === 0 ? 0 : absolute.length - pathLength;
-    if (extra > 0 && extra > (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0)) {
-      throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
+    const { account } = this.requester.domain;
+    const pathLength = account.quota('pathLength');
+    const isPeak = absolute.length > account.peaks.get('pathLength');
+    if (isPeak || (pathLength !== 0 && absolute.length > pathLength)) {
+      // The prefix that the path of a domain's own nodes must have does not count.
+      const length = absolute.length - (DOMAIN_PREFIX.exec(absolute)?.[0].length ?? 0);
+      if (pathLength !== 0 && length > pathLength) {
+        throw new XenError('EINVAL', 'resolve a path', `a path has at most ${pathLength} bytes`);
+      }
+      account.peaks.note('pathLength', length);
     }
     return absolute;
   }
@@ -36,7 +48,7 @@ export class Nodes {
   /** The node, for somebody who needs the rights `need`. Throws ENOENT or EACCES. */
   get(path: string, need: number): Node {
     const node = this.find(path, need);
-    if (node === undefined) throw new XenError('ENOENT', `look for ${path}`);
+    if (node === undefined) throw NO_SUCH_NODE;
     return node;
   }
 
@@ -64,7 +76,8 @@ export class Nodes {
   remove(path: string): void {
     if (this.find(path, MAY_WRITE) === undefined) {
       if (this.view.get(parentPath(path)) !== undefined) return;
-      throw new XenError('ENOENT', `remove ${path}`, 'there is no parent either');
+      // There is no parent either.
+      throw NO_SUCH_NODE;
     }
     if (path === '/') throw new XenError('EINVAL', 'remove /', 'the root stays');
     removeSubtree(this.store, this.view, path);
@@ -99,7 +112,7 @@ export class Nodes {
     }
     const mayKnow = (rightsOf(requester, above.permissions) & need) !== 0;
     if (node === undefined && mayKnow) return undefined;
-    throw new XenError('EACCES', `use ${path}`);
+    throw NO_PERMISSION;
   }
 
   private create(path: string, value: Value): void {
@@ -160,7 +173,11 @@ export class Nodes {
 
   private checkSize(path: string, node: Node): void {
     const { account } = this.requester.domain;
-    if (nodeSize(node) < account.limit('nodeSize')) return;
+    const size = nodeSize(node);
+    if (size < account.limit('nodeSize')) {
+      account.peaks.note('nodeSize', size);
+      return;
+    }
     this.view.spoil();
     throw account.denied('ENOSPC', 'nodeSize', `a node so large at ${path}`);
   }

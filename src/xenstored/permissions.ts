@@ -81,6 +81,19 @@ export function ownedBy(permissions: Permissions, owner: Identity): Permissions 
   return [{ domid: owner.domid, access, incarnation: owner.incarnation }, ...others];
 }
 
+/** Gives all lists that say the same the same memory: most nodes have that of their neighbours. */
+export class PermissionLists {
+  private readonly lists = new Map<string, Permissions>();
+
+  shared(permissions: Permissions): Permissions {
+    const key = permissions.map((each) => `${each.access}${each.domid}.${each.incarnation}`);
+    const text = key.join(' ');
+    const known = this.lists.get(text);
+    if (known === undefined) this.lists.set(text, permissions);
+    return known ?? permissions;
+  }
+}
+
 /** An entry as on the wire; a domid above 2^31 is negative there, as in C. */
 export function formatEntry(entry: PermissionEntry): string {
   return `${entry.access}${entry.domid | 0}`;

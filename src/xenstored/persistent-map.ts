@@ -2,41 +2,27 @@
  * A map from strings that is never changed: `set` and `delete` answer with another map, which
  * shares all but a few small arrays with this one. So keeping an old version costs nothing.
  *
- * It is a hash trie: each branch looks at five more bits of the key's hash and has a slot for those
- * of the 32 cases that occur, which its bitmap tells.
+ * It is a hash trie: each branch looks at five more bits of the key's hash. There are a million
+ * leaves, so a leaf is no object: key and value stand in the array of their branch.
  */
+import { randomHash, type StringHash } from './string-hash.ts';
 
-interface Leaf<Value> {
-  readonly hash: number;
-  readonly key: string;
-  readonly value: Value;
-}
+/**
+ * An array of: a bitmap of those of the 32 cases that have one leaf, a bitmap of those that have
+ * more, which are in a branch below; key and value of each leaf; the branches, the last case first.
+ * Below the last bits of the hash are keys that have all of it in common, and both bitmaps are 0.
+ */
+type Branch = readonly unknown[];
 
-interface Branch<Value> {
-  readonly bitmap: number;
-  readonly slots: readonly Slot<Value>[];
-}
-
-/** Different keys with the same hash. */
-interface Collision<Value> {
-  readonly hash: number;
-  readonly leaves: readonly Leaf<Value>[];
-}
-
-type Slot<Value> = Leaf<Value> | Branch<Value> | Collision<Value>;
+const LEAF_BITS = 0;
+const BRANCH_BITS = 1;
+/** Where the leaves begin. */
+const LEAVES = 2;
 
 const BITS = 5;
 const MASK = (1 << BITS) - 1;
-const EMPTY: Branch<never> = { bitmap: 0, slots: [] };
-
-/** FNV-1a over the characters, as a signed number, which takes no memory of its own. */
-function hashOf(key: string): number {
-  let hash = 0x811c9dc5 | 0;
-  for (let i = 0; i < key.length; i++) {
-    hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  }
-  return hash;
-}
+const HASH_BITS = 32;
+const EMPTY: Branch = [0, 0];
 
 function bitCount(bitmap: number): number {
   let n = bitmap - ((bitmap >>> 1) & 0x55555555);
@@ -44,153 +30,226 @@ function bitCount(bitmap: number): number {
   return Math.imul((n + (n >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }
 
+const leafBits = (branch: Branch) => branch[LEAF_BITS] as number;
+const branchBits = (branch: Branch) => branch[BRANCH_BITS] as number;
 const bitAt = (hash: number, shift: number) => 1 << ((hash >>> shift) & MASK);
-const indexOf = (bitmap: number, bit: number) => bitCount(bitmap & (bit - 1));
 
-function replaced<Item>(items: readonly Item[], index: number, item: Item): Item[] {
-  const copy = items.slice();
+/** Where the leaf of the case `bit` is, or belongs. */
+function leafIndex(branch: Branch, bit: number): number {
+  return LEAVES + 2 * bitCount(leafBits(branch) & (bit - 1));
+}
+
+/** Where the branch of the case `bit` is. */
+function branchIndex(branch: Branch, bit: number): number {
+  return branch.length - 1 - bitCount(branchBits(branch) & (bit - 1));
+}
+
+/** Where the key is among leaves that no bitmap tells of; -1 when it is not there. */
+function collisionIndex(branch: Branch, key: string): number {
+  for (let at = LEAVES; at < branch.length; at += 2) if (branch[at] === key) return at;
+  return -1;
+}
+
+function replaced(branch: Branch, index: number, item: unknown): Branch {
+  const copy = branch.slice();
   copy[index] = item;
   return copy;
 }
 
-function inserted<Item>(items: readonly Item[], index: number, item: Item): Item[] {
-  // Not by splice, which leaves room for more items that never come.
-  const copy = new Array<Item>(items.length + 1);
-  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
-  copy[index] = item;
-  for (let i = index; i < items.length; i++) copy[i + 1] = items[i] as Item;
+/**
+ * The branch with other bitmaps, and from `start` on `inserted` in the place of `count` items. Not
+ * by splice, which leaves room for more items that never come.
+ */
+function rebuilt(
+  branch: Branch,
+  leaves: number,
+  branches: number,
+  start: number,
+  count: number,
+  inserted: readonly unknown[],
+): unknown[] {
+  const copy = new Array<unknown>(branch.length - count + inserted.length);
+  copy[LEAF_BITS] = leaves;
+  copy[BRANCH_BITS] = branches;
+  let to = LEAVES;
+  for (let i = LEAVES; i < start; i++) copy[to++] = branch[i];
+  for (const item of inserted) copy[to++] = item;
+  for (let i = start + count; i < branch.length; i++) copy[to++] = branch[i];
   return copy;
 }
 
-function removed<Item>(items: readonly Item[], index: number): Item[] {
-  const copy = new Array<Item>(items.length - 1);
-  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
-  for (let i = index; i < copy.length; i++) copy[i] = items[i + 1] as Item;
-  return copy;
+/** What `set` puts where. */
+interface Addition {
+  readonly hash: number;
+  readonly key: string;
+  readonly value: unknown;
+  /** Whether the key was there before, found out on the way. */
+  replaces: boolean;
 }
 
-/** A slot that holds both; their hashes agree in all bits below `shift`. */
-function join<Value>(
-  slot: Leaf<Value> | Collision<Value>,
-  leaf: Leaf<Value>,
-  shift: number,
-): Slot<Value> {
-  if (slot.hash === leaf.hash) {
-    const leaves = 'leaves' in slot ? slot.leaves : [slot];
-    return { hash: leaf.hash, leaves: [...leaves, leaf] };
-  }
-  const slotBit = bitAt(slot.hash, shift);
-  const leafBit = bitAt(leaf.hash, shift);
-  if (slotBit === leafBit) {
-    return { bitmap: slotBit, slots: [join(slot, leaf, shift + BITS)] };
-  }
-  // The sign bit makes the highest slot negative, so the order is asked of the unsigned values.
-  const slots = slotBit >>> 0 < leafBit >>> 0 ? [slot, leaf] : [leaf, slot];
-  return { bitmap: slotBit | leafBit, slots };
-}
-
-/** The slot with the leaf added, or put in the place of the one with its key. */
-function slotWith<Value>(slot: Slot<Value>, leaf: Leaf<Value>, shift: number): Slot<Value> {
-  if ('bitmap' in slot) return branchWith(slot, leaf, shift);
-  if ('leaves' in slot) {
-    const at = slot.leaves.findIndex(({ key }) => key === leaf.key);
-    if (at < 0) return join(slot, leaf, shift);
-    return { hash: slot.hash, leaves: replaced(slot.leaves, at, leaf) };
-  }
-  return slot.key === leaf.key ? leaf : join(slot, leaf, shift);
-}
-
-function branchWith<Value>(branch: Branch<Value>, leaf: Leaf<Value>, shift: number): Branch<Value> {
-  const { bitmap, slots } = branch;
-  const bit = bitAt(leaf.hash, shift);
-  const index = indexOf(bitmap, bit);
-  if ((bitmap & bit) === 0) {
-    return { bitmap: bitmap | bit, slots: inserted(slots, index, leaf) };
-  }
-  const slot = slotWith(slots[index] as Slot<Value>, leaf, shift + BITS);
-  return { bitmap, slots: replaced(slots, index, slot) };
-}
-
-/** The slot without the key: `undefined` when nothing is left, the slot itself when it was not there. */
-function slotWithout<Value>(
-  slot: Slot<Value>,
-  key: string,
-  hash: number,
-  shift: number,
-): Slot<Value> | undefined {
-  if ('bitmap' in slot) return branchWithout(slot, key, hash, shift);
-  if ('leaves' in slot) {
-    const at = slot.leaves.findIndex((leaf) => leaf.key === key);
-    if (at < 0) return slot;
-    const leaves = removed(slot.leaves, at);
-    return leaves.length === 1 ? leaves[0] : { hash: slot.hash, leaves };
-  }
-  return slot.key === key ? undefined : slot;
-}
-
-function branchWithout<Value>(
-  branch: Branch<Value>,
-  key: string,
-  hash: number,
-  shift: number,
-): Slot<Value> | undefined {
-  const { bitmap, slots } = branch;
+/** A branch of two leaves whose hashes agree in all bits below `shift`. */
+function branchOfTwo(addition: Addition, other: Branch, otherHash: number, shift: number): Branch {
+  const { hash, key, value } = addition;
+  if (shift >= HASH_BITS) return [0, 0, ...other, key, value];
   const bit = bitAt(hash, shift);
-  if ((bitmap & bit) === 0) return branch;
-  const index = indexOf(bitmap, bit);
-  const old = slots[index] as Slot<Value>;
-  const slot = slotWithout(old, key, hash, shift + BITS);
-  if (slot === old) return branch;
-  if (slot !== undefined) {
-    // A branch with one leaf is that leaf, except at the root, which stays a branch.
-    if (slots.length === 1 && !('bitmap' in slot) && shift > 0) return slot;
-    return { bitmap, slots: replaced(slots, index, slot) };
+  const otherBit = bitAt(otherHash, shift);
+  if (bit === otherBit) return [0, bit, branchOfTwo(addition, other, otherHash, shift + BITS)];
+  // The sign bit makes the highest case negative, so the order is asked of the unsigned values.
+  const isFirst = bit >>> 0 < otherBit >>> 0;
+  return isFirst
+    ? [bit | otherBit, 0, key, value, ...other]
+    : [bit | otherBit, 0, ...other, key, value];
+}
+
+function branchWith(branch: Branch, addition: Addition, shift: number, hashOf: StringHash): Branch {
+  const { hash, key, value } = addition;
+  if (shift >= HASH_BITS) {
+    const at = collisionIndex(branch, key);
+    addition.replaces = at >= 0;
+    return at >= 0 ? replaced(branch, at + 1, value) : [...branch, key, value];
   }
-  if (slots.length === 1) return undefined;
-  const rest = removed(slots, index);
-  const [only] = rest;
-  if (rest.length === 1 && only !== undefined && !('bitmap' in only) && shift > 0) return only;
-  return { bitmap: bitmap & ~bit, slots: rest };
+  const bit = bitAt(hash, shift);
+  const leaves = leafBits(branch);
+  const branches = branchBits(branch);
+  if (branches & bit) {
+    const index = branchIndex(branch, bit);
+    const below = branchWith(branch[index] as Branch, addition, shift + BITS, hashOf);
+    return replaced(branch, index, below);
+  }
+  const index = leafIndex(branch, bit);
+  if (!(leaves & bit)) return rebuilt(branch, leaves | bit, branches, index, 0, [key, value]);
+  const otherKey = branch[index] as string;
+  if (otherKey === key) {
+    addition.replaces = true;
+    return replaced(branch, index + 1, value);
+  }
+  const other = [otherKey, branch[index + 1]];
+  const below = branchOfTwo(addition, other, hashOf(otherKey), shift + BITS);
+  const rest = rebuilt(branch, leaves & ~bit, branches | bit, index, 2, []);
+  // Among the branches, which stand the last case first.
+  rest.splice(rest.length - bitCount(branches & (bit - 1)), 0, below);
+  return rest.slice();
+}
+
+/** The branch without the key, or the branch itself when it was not there. */
+function branchWithout(branch: Branch, key: string, hash: number, shift: number): Branch {
+  if (shift >= HASH_BITS) {
+    const at = collisionIndex(branch, key);
+    return at < 0 ? branch : rebuilt(branch, 0, 0, at, 2, []);
+  }
+  const bit = bitAt(hash, shift);
+  const leaves = leafBits(branch);
+  const branches = branchBits(branch);
+  if (leaves & bit) {
+    const index = leafIndex(branch, bit);
+    if (branch[index] !== key) return branch;
+    return rebuilt(branch, leaves & ~bit, branches, index, 2, []);
+  }
+  if (!(branches & bit)) return branch;
+  const index = branchIndex(branch, bit);
+  const old = branch[index] as Branch;
+  const below = branchWithout(old, key, hash, shift + BITS);
+  if (below === old) return branch;
+  if (below.length > LEAVES + 2 || branchBits(below) !== 0) return replaced(branch, index, below);
+  // A branch of one leaf is that leaf.
+  const rest = rebuilt(branch, leaves, branches & ~bit, index, 1, []);
+  const leaf = below.slice(LEAVES);
+  return rebuilt(rest, leaves | bit, branches & ~bit, leafIndex(branch, bit), 0, leaf);
+}
+
+/** The keys of a branch and of all below, with their values, in no order. */
+function* leavesOf(branch: Branch): Generator<[string, unknown]> {
+  const end = branch.length - bitCount(branchBits(branch));
+  for (let at = LEAVES; at < end; at += 2) yield [branch[at] as string, branch[at + 1]];
+  for (let at = end; at < branch.length; at++) yield* leavesOf(branch[at] as Branch);
+}
+
+/** What a branch has of one case, as a branch of its own. */
+function caseOf(branch: Branch, bit: number): Branch {
+  if (branchBits(branch) & bit) return branch[branchIndex(branch, bit)] as Branch;
+  if (!(leafBits(branch) & bit)) return EMPTY;
+  const index = leafIndex(branch, bit);
+  return [0, 0, branch[index], branch[index + 1]];
+}
+
+/** A key under which two maps have different values; `undefined` where a map has none. */
+export interface Difference<Value> {
+  readonly key: string;
+  readonly one: Value | undefined;
+  readonly other: Value | undefined;
+}
+
+function* branchDifferences<Value>(one: Branch, other: Branch): Generator<Difference<Value>> {
+  if (one === other) return;
+  const shared = branchBits(one) & branchBits(other);
+  if (shared !== 0) {
+    let cases = leafBits(one) | branchBits(one) | leafBits(other) | branchBits(other);
+    for (; cases !== 0; cases &= cases - 1) {
+      const bit = cases & -cases;
+      yield* branchDifferences<Value>(caseOf(one, bit), caseOf(other, bit));
+    }
+    return;
+  }
+  const others = new Map(leavesOf(other));
+  for (const [key, value] of leavesOf(one)) {
+    const another = others.get(key);
+    others.delete(key);
+    if (another !== value) yield { key, one: value as Value, other: another as Value | undefined };
+  }
+  for (const [key, value] of others) yield { key, one: undefined, other: value as Value };
 }
 
 export class PersistentMap<Value> {
-  private readonly root: Branch<Value>;
+  private readonly root: Branch;
+  private readonly hashOf: StringHash;
   /** How many keys. */
   readonly size: number;
 
-  private constructor(root: Branch<Value>, size: number) {
+  private constructor(root: Branch, size: number, hashOf: StringHash) {
     this.root = root;
     this.size = size;
+    this.hashOf = hashOf;
   }
 
-  static empty<Value>(): PersistentMap<Value> {
-    return new PersistentMap<Value>(EMPTY, 0);
+  /** @param hashOf of the map and of all that are made of it; nobody can foresee the default */
+  static empty<Value>(hashOf: StringHash = randomHash()): PersistentMap<Value> {
+    return new PersistentMap<Value>(EMPTY, 0, hashOf);
   }
 
   get(key: string): Value | undefined {
-    return this.find(key, hashOf(key));
+    const hash = this.hashOf(key);
+    let branch = this.root;
+    for (let shift = 0; shift < HASH_BITS; shift += BITS) {
+      const bit = bitAt(hash, shift);
+      if (leafBits(branch) & bit) {
+        const index = leafIndex(branch, bit);
+        return branch[index] === key ? (branch[index + 1] as Value) : undefined;
+      }
+      if (!(branchBits(branch) & bit)) return undefined;
+      branch = branch[branchIndex(branch, bit)] as Branch;
+    }
+    const at = collisionIndex(branch, key);
+    return at < 0 ? undefined : (branch[at + 1] as Value);
   }
 
   set(key: string, value: Value): PersistentMap<Value> {
-    const hash = hashOf(key);
-    const growth = this.find(key, hash) === undefined ? 1 : 0;
-    return new PersistentMap(branchWith(this.root, { hash, key, value }, 0), this.size + growth);
+    const { hashOf, root, size } = this;
+    const addition: Addition = { hash: hashOf(key), key, value, replaces: false };
+    const changed = branchWith(root, addition, 0, hashOf);
+    return new PersistentMap<Value>(changed, addition.replaces ? size : size + 1, hashOf);
   }
 
   delete(key: string): PersistentMap<Value> {
-    const root = branchWithout(this.root, key, hashOf(key), 0);
-    if (root === this.root) return this;
-    return new PersistentMap((root as Branch<Value> | undefined) ?? EMPTY, this.size - 1);
+    const { hashOf, root, size } = this;
+    const rest = branchWithout(root, key, hashOf(key), 0);
+    return rest === root ? this : new PersistentMap<Value>(rest, size - 1, hashOf);
   }
 
-  private find(key: string, hash: number): Value | undefined {
-    let slot: Slot<Value> = this.root;
-    for (let shift = 0; 'bitmap' in slot; shift += BITS) {
-      const bit = bitAt(hash, shift);
-      if ((slot.bitmap & bit) === 0) return undefined;
-      slot = slot.slots[indexOf(slot.bitmap, bit)] as Slot<Value>;
-    }
-    if ('leaves' in slot) return slot.leaves.find((leaf) => leaf.key === key)?.value;
-    return slot.key === key ? slot.value : undefined;
+  /**
+   * The keys under which `other`, which was made of this map or this of it, has another value, in no
+   * order. Takes as long as the two have gone apart, however large they are.
+   */
+  differences(other: PersistentMap<Value>): Iterable<Difference<Value>> {
+    return branchDifferences<Value>(this.root, other.root);
   }
 }

@@ -44,3 +44,12 @@ export const SOFT_QUOTAS: readonly NamedQuota[] = [
     description: 'Total Xenstore memory per domain (warning level)',
   },
 ];
+
+/** Put before the name of a quota above which there is a warning, where both kinds stand together. */
+const SOFT_PREFIX = 'soft-';
+
+/** All of them, as GET_QUOTA and SET_QUOTA name them. */
+export const QUOTAS_BY_NAME: ReadonlyMap<string, keyof Quotas> = new Map([
+  ...HARD_QUOTAS.map(({ name, quota }) => [name, quota] as const),
+  ...SOFT_QUOTAS.map(({ name, quota }) => [`${SOFT_PREFIX}${name}`, quota] as const),
+]);

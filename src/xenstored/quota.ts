@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type ErrorCode, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { Peaks } from './peaks.ts';
 
 /** The limits, 0 for none; all but that on paths hold for unprivileged domains only. */
 export interface Quotas {
@@ -60,9 +61,13 @@ export class Account {
   readonly domid: number;
   /** Limits do not hold for a privileged domain; what it uses is counted all the same. */
   readonly privileged: boolean;
-  nodes = 0;
-  watches = 0;
-  outstanding = 0;
+  /** The most of each thing that the domain has used. */
+  readonly peaks = new Peaks();
+  /** How often a limit has refused it something. */
+  refusals = 0;
+  private nodesOwned = 0;
+  private watchesSet = 0;
+  private requestsOutstanding = 0;
   private memoryUsed = 0;
   private aboveSoft = false;
   private aboveHard = false;
@@ -70,16 +75,51 @@ export class Account {
   /** The limits of all domains. */
   private readonly quotas: Readonly<Quotas>;
   /** The limits that somebody has set for this domain alone. */
-  private readonly ownQuotas: Partial<Quotas> = {};
+  private readonly ownQuotas: Partial<Quotas>;
   private readonly clock: Clock;
   private readonly log: Log;
 
-  constructor(domid: number, privileged: boolean, quotas: Quotas, clock: Clock, log: Log) {
+  constructor(
+    domid: number,
+    privileged: boolean,
+    quotas: Quotas,
+    clock: Clock,
+    log: Log,
+    ownQuotas: Readonly<Partial<Quotas>> = {},
+  ) {
+    this.ownQuotas = { ...ownQuotas };
     this.domid = domid;
     this.privileged = privileged;
     this.quotas = quotas;
     this.clock = clock;
     this.log = log;
+  }
+
+  get nodes(): number {
+    return this.nodesOwned;
+  }
+
+  set nodes(count: number) {
+    this.nodesOwned = count;
+    this.peaks.note('nodes', count);
+  }
+
+  get watches(): number {
+    return this.watchesSet;
+  }
+
+  set watches(count: number) {
+    this.watchesSet = count;
+    this.peaks.note('watches', count);
+  }
+
+  get outstanding(): number {
+    return this.requestsOutstanding;
+  }
+
+  set outstanding(count: number) {
+    this.requestsOutstanding = count;
+    this.peaks.note('outstanding', count);
   }
 
   /** Bytes that nodes, watches, transactions, replies and events of the domain take. */
@@ -92,6 +132,11 @@ export class Account {
     return this.ownQuotas[quota] ?? this.quotas[quota];
   }
 
+  /** The limits that were set for this domain alone. */
+  get own(): Readonly<Partial<Quotas>> {
+    return { ...this.ownQuotas };
+  }
+
   /** Sets a limit for this domain alone, 0 for none. It stays when that of all domains changes. */
   setQuota(quota: keyof Quotas, value: number): void {
     this.ownQuotas[quota] = value;
@@ -99,13 +144,15 @@ export class Account {
 
   /** The limit that holds: infinite where there is none and for a privileged domain. */
   limit(quota: keyof Quotas): number {
+    if (this.privileged) return Number.POSITIVE_INFINITY;
     const value = this.quota(quota);
-    return this.privileged || value === 0 ? Number.POSITIVE_INFINITY : value;
+    return value === 0 ? Number.POSITIVE_INFINITY : value;
   }
 
   /** Counts `bytes` more, or fewer when negative, without a limit. */
   addMemory(bytes: number): void {
     this.memoryUsed += bytes;
+    this.peaks.note('memory', this.memoryUsed);
     this.noticeMemory();
   }
 
@@ -128,6 +175,7 @@ export class Account {
 
   /** Logs that a limit was hit, often enough to be seen and too seldom to fill a disk. */
   logDenial(quota: keyof Quotas, what: string): void {
+    if (quota !== 'memorySoft') this.refusals++;
     const now_ms = this.clock.now_ms();
     const earlier = this.denials.get(quota);
     if (earlier !== undefined && now_ms - earlier.logged_ms < DENIAL_LOG_INTERVAL_MS) {
@@ -141,6 +189,15 @@ export class Account {
       limit: this.quota(quota),
       ...(earlier === undefined ? {} : { denialsNotLogged: earlier.unlogged }),
     });
+  }
+
+  /** Begins to look for peaks anew, from what is used now. */
+  resetPeaks(): void {
+    this.peaks.reset();
+    this.peaks.note('nodes', this.nodesOwned);
+    this.peaks.note('watches', this.watchesSet);
+    this.peaks.note('outstanding', this.requestsOutstanding);
+    this.peaks.note('memory', this.memoryUsed);
   }
 
   private noticeMemory(): void {

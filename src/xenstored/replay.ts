@@ -1,9 +1,11 @@
 /** The end of a transaction: as it is, or as its requests come out when they are run again now. */
-import { XenError } from '../base/errors.ts';
+import { errorCode, XenError } from '../base/errors.ts';
+import type { Packet } from '../xenstore/packet.ts';
+import type { Connection } from './connection.ts';
 import { NODE_OPERATIONS } from './node-operations.ts';
-import { type Reply, sameReply } from './reply.ts';
-import { errorReply, Request } from './request.ts';
-import { type RecordedRequest, Transaction } from './transaction.ts';
+import { type RecordedRequest, type Reply, sameReply } from './reply.ts';
+import { errorReply, Request, type Services } from './request.ts';
+import { Transaction } from './transaction.ts';
 
 /**
  * Makes the changes of a transaction those of the store. One that only read has nothing to make,
@@ -14,12 +16,27 @@ import { type RecordedRequest, Transaction } from './transaction.ts';
  * Throws EAGAIN where a reply would differ, and as `Transaction.commit` does.
  */
 export function commitTransaction(request: Request, transaction: Transaction): void {
+  const { activity } = request.connection.domain;
+  if (transaction.doomed) {
+    activity.conflicted++;
+    throw changedMeanwhile('xenstored was started again');
+  }
   transaction.checkFit();
-  if (transaction.onlyRead) return;
-  if (!transaction.hasConflict()) {
-    transaction.commit(request.charge);
+  if (transaction.onlyRead || !transaction.hasConflict()) {
+    if (!transaction.onlyRead) transaction.commit(request.charge);
+    activity.committed++;
     return;
   }
+  try {
+    replay(request, transaction);
+    activity.replayed++;
+  } catch (error) {
+    if (errorCode(error) === 'EAGAIN') activity.conflicted++;
+    throw error;
+  }
+}
+
+function replay(request: Request, transaction: Transaction): void {
   const { requests } = transaction;
   transaction.forgetNodes();
   if (requests === undefined) throw changedMeanwhile('it is too long to be run again');
@@ -33,6 +50,25 @@ export function commitTransaction(request: Request, transaction: Transaction): v
   }
 }
 
+/**
+ * Runs requests again in a doomed transaction, so that its client, which does not know yet that it
+ * ends in vain, finds its own changes in it.
+ */
+export function repeatRequests(
+  connection: Connection,
+  services: Services,
+  transaction: Transaction,
+  packets: readonly Packet[],
+): void {
+  for (const packet of packets) {
+    const request = new Request(connection, services, packet, transaction, undefined);
+    transaction.record(packet, replyOf(request, packet.type));
+  }
+}
+
+/** Made once: it is what every transaction in conflict ends with, and its code is all that is told. */
+const REPLY_DIFFERS = changedMeanwhile('a reply would be another one now');
+
 function changedMeanwhile(detail: string): XenError {
   return new XenError('EAGAIN', 'end transaction', detail);
 }
@@ -44,9 +80,7 @@ function runAgain(
 ): void {
   const { connection, services } = end;
   const request = new Request(connection, services, packet, transaction, undefined);
-  if (!sameReply(replyOf(request, packet.type), reply)) {
-    throw changedMeanwhile('a reply would be another one now');
-  }
+  if (!sameReply(replyOf(request, packet.type), reply)) throw REPLY_DIFFERS;
 }
 
 function replyOf(request: Request, type: number): Reply {

@@ -8,6 +8,7 @@ import { decodeStrings, encodeError, type Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
 import type { Connection } from './connection.ts';
 import type { Introductions } from './introduction.ts';
+import type { LiveUpdate } from './live-update.ts';
 import { Nodes } from './nodes.ts';
 import type { Reply } from './reply.ts';
 import type { Store } from './store.ts';
@@ -22,12 +23,13 @@ export interface Services {
   readonly clock: Clock;
   readonly log: Log;
   readonly trace: Trace;
+  readonly liveUpdate: LiveUpdate;
 }
 
 export class Request {
   readonly connection: Connection;
   readonly services: Services;
-  readonly payload: Uint8Array;
+  readonly packet: Packet;
   /** The transaction that it belongs to, if to any. */
   readonly transaction: Transaction | undefined;
   readonly charge: Charge | undefined;
@@ -45,9 +47,13 @@ export class Request {
   ) {
     this.connection = connection;
     this.services = services;
-    this.payload = packet.payload;
+    this.packet = packet;
     this.transaction = transaction;
     this.charge = charge;
+  }
+
+  get payload(): Uint8Array {
+    return this.packet.payload;
   }
 
   get store(): Store {

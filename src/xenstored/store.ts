@@ -1,14 +1,16 @@
 /** The tree as it is now, who pays for its nodes, and who is told when it changes. */
 import type { Log } from '../base/log.ts';
 import { parentPath } from '../xenstore/path.ts';
-import type { Charge } from './charge.ts';
+import { Charge } from './charge.ts';
 import { ChildList } from './child-list.ts';
 import type { Domain, Domains } from './domain.ts';
+import type { Journal } from './journal/journal.ts';
 import { MAY_READ, ownerOf, type Permissions, rightsOf } from './permissions.ts';
-import type { Quotas } from './quota.ts';
+import type { Account, Quotas } from './quota.ts';
 import { Snapshots } from './snapshots.ts';
+import type { ServerState } from './state.ts';
 import { TouchedPaths } from './touched-paths.ts';
-import { type Node, nodeSize, postOrder, Tree, withChild } from './tree.ts';
+import { type Node, nodeSize, nodeStates, postOrder, Tree, withChild } from './tree.ts';
 import { NO_VALUE } from './value.ts';
 import { pathSeenBy, type Watch, type Watcher, WatchIndex } from './watch.ts';
 
@@ -36,6 +38,9 @@ export function nodeCost(path: string, node: Node): number {
   return path.length + nodeSize(node);
 }
 
+/** What the store keeps of a server's state. */
+type StoreState = Pick<ServerState, 'generation' | 'specialPermissions' | 'nodes'>;
+
 export class Store {
   readonly domains: Domains;
   /** The limits as they are now: `xenstore-control quota set` changes them. */
@@ -49,15 +54,30 @@ export class Store {
   disturbances = 0;
   /** Transactions that have begun and not ended, of all clients. */
   openTransactions = 0;
+  /** Keeps what must outlive this process, where that was asked for. */
+  journal: Journal | undefined;
+  /** Another number whenever a limit, or something of a domain besides its nodes, may be another. */
+  settingsRevision = 0;
+  private lastCharge = 0;
   private current: Tree;
   private generation = 0;
   private changes = 0;
   private readonly log: Log;
 
-  constructor(domains: Domains, quotas: Quotas, log: Log) {
+  /** @param state what an earlier xenstored has stored; its domains are `domains` */
+  constructor(domains: Domains, quotas: Quotas, log: Log, state?: StoreState) {
     this.domains = domains;
     this.quotas = quotas;
     this.log = log;
+    if (state !== undefined) {
+      this.generation = state.generation;
+      this.specialPermissions = new Map(state.specialPermissions);
+      this.current = Tree.of(state.nodes);
+      for (const { path } of nodeStates(this.current)) {
+        this.charge(path, this.current.get(path) as Node, 1);
+      }
+      return;
+    }
     const dom0 = domains.findOrCreate(0);
     const permissions: Permissions = [{ domid: 0, access: 'n', incarnation: dom0.incarnation }];
     this.specialPermissions = new Map([
@@ -69,6 +89,14 @@ export class Store {
     dom0.account.nodes++;
     dom0.account.addMemory(nodeCost('/', root));
     this.createInitialNodes(permissions);
+  }
+
+  capture(): Pick<ServerState, 'generation' | 'nodes'> {
+    const { generation, current } = this;
+    return {
+      generation,
+      nodes: { [Symbol.iterator]: () => nodeStates(current) },
+    };
   }
 
   /** A snapshot: it stays as it is whatever happens afterwards. */
@@ -86,6 +114,26 @@ export class Store {
     return ++this.generation;
   }
 
+  get lastGeneration(): number {
+    return this.generation;
+  }
+
+  /** A limit, or something of a domain besides its nodes, may be another now. */
+  settingsChanged(): void {
+    this.settingsRevision++;
+  }
+
+  /** The charge of a request of the account's domain. */
+  newCharge(account: Account): Charge {
+    return new Charge(account, ++this.lastCharge);
+  }
+
+  /** The charge that an earlier xenstored has numbered so. */
+  chargeAgain(account: Account, id: number): Charge {
+    this.lastCharge = Math.max(this.lastCharge, id);
+    return new Charge(account, id);
+  }
+
   /** Makes the changes, all of them, in order. Says nothing to watchers. */
   apply(changes: readonly Change[]): void {
     this.changes++;
@@ -97,6 +145,7 @@ export class Store {
         this.snapshots.replaced(nodeCost(path, old));
       }
       if (node !== undefined) this.charge(path, node, 1);
+      this.journal?.node(path, old, node);
       if (node !== undefined) this.current = this.current.with(path, node);
       else if (old !== undefined) this.current = this.current.without(path);
     }

@@ -11,10 +11,11 @@ import { XenError } from '../base/errors.ts';
 import type { Packet } from '../xenstore/packet.ts';
 import type { Charge } from './charge.ts';
 import { ownerOf, type PermissionEntry } from './permissions.ts';
-import type { Reply } from './reply.ts';
+import type { RecordedRequest, Reply } from './reply.ts';
 import type { SnapshotHolder } from './snapshots.ts';
+import type { EventKind, TransactionState } from './state.ts';
 import { type Change, nodeCost, type Store, type Subject } from './store.ts';
-import type { Node, Tree } from './tree.ts';
+import { type Node, nodeOf, type Tree, wholeState } from './tree.ts';
 import type { Requester, View } from './view.ts';
 
 /** Bytes that a transaction costs its domain from the start: so memory bounds how many are open. */
@@ -36,18 +37,13 @@ interface Access {
   readonly found: Node | undefined;
   changed: boolean;
   /** Whom to tell at the end, if anyone. See `Store.fire`. */
-  event: 'exact' | 'covering' | undefined;
+  event: EventKind | undefined;
 }
 
 /** How many nodes more or fewer somebody owns because of the transaction. */
 interface Growth {
   readonly owner: PermissionEntry;
   nodes: number;
-}
-
-export interface RecordedRequest {
-  readonly packet: Packet;
-  readonly reply: Reply;
 }
 
 export class Transaction implements View, SnapshotHolder {
@@ -71,6 +67,7 @@ export class Transaction implements View, SnapshotHolder {
   private createdNodes = false;
   private wrote = false;
   private failed = false;
+  private endsInVain = false;
 
   constructor(id: number, store: Store, requester: Requester) {
     this.id = id;
@@ -124,6 +121,57 @@ export class Transaction implements View, SnapshotHolder {
     this.snapshot = undefined;
   }
 
+  /** It as a value, from which it goes on elsewhere as if nothing had happened. */
+  capture(): TransactionState {
+    const { id, snapshot, store, outdated, torn, createdNodes, wrote, failed, memory } = this;
+    return {
+      id,
+      doomed: this.endsInVain,
+      snapshot: snapshot && [...store.tree.differencesOf(snapshot)],
+      accesses: [...this.accesses].map(([path, { node, changed, event }]) => ({
+        path,
+        changed,
+        node: changed && node !== undefined ? wholeState(node) : undefined,
+        event,
+      })),
+      growth: [...this.growth.values()].map(({ owner, nodes }) => ({ owner, nodes })),
+      requests: this.recorded && [...this.recorded],
+      outdated,
+      torn,
+      createdNodes,
+      wrote,
+      failed,
+      memory,
+    };
+  }
+
+  /** Makes this transaction, which has just begun, what another was when it was captured. */
+  takeUp(state: TransactionState): void {
+    const { store } = this;
+    const differences = state.snapshot;
+    const hasTree = differences !== undefined && !state.torn;
+    this.snapshot = hasTree ? store.tree.withDifferences(differences) : undefined;
+    for (const { path, changed, node, event } of state.accesses) {
+      const found = this.snapshot?.get(path);
+      const changedTo = node && nodeOf(node);
+      this.accesses.set(path, { node: changed ? changedTo : found, found, changed, event });
+      store.touched.add(path);
+    }
+    for (const { owner, nodes } of state.growth) {
+      this.growth.set(owner.incarnation, { owner, nodes });
+    }
+    this.recorded = state.requests && [...state.requests];
+    this.outdated = state.outdated;
+    // What it found before its tree was lost is not known any more.
+    this.torn = state.torn || (!hasTree && state.accesses.length > 0);
+    this.createdNodes = state.createdNodes;
+    this.wrote = state.wrote;
+    this.failed = state.failed;
+    this.endsInVain = state.doomed;
+    if (this.snapshot !== undefined) store.snapshots.hold(this);
+    this.addMemory(Math.max(state.memory, TRANSACTION_COST) - this.memory);
+  }
+
   /** Keeps a request about nodes, and what it was answered. */
   record(packet: Packet, reply: Reply): void {
     if (WRITING.has(packet.type) && reply.type !== XS_ERROR) this.wrote = true;
@@ -147,6 +195,11 @@ export class Transaction implements View, SnapshotHolder {
   get usage(): { readonly nodes: number; readonly requests: number; readonly bytes: number } {
     const requests = this.recorded?.length ?? 0;
     return { nodes: this.accesses.size, requests, bytes: this.memory };
+  }
+
+  /** It ends with EAGAIN, since nobody knows any more what it was told. */
+  get doomed(): boolean {
+    return this.endsInVain;
   }
 
   /** No request has written, and all that was read was true together. */
@@ -230,6 +283,7 @@ export class Transaction implements View, SnapshotHolder {
     this.addMemory(bytes);
     const access: Access = { node, found: node, changed: false, event: undefined };
     this.accesses.set(path, access);
+    account.peaks.note('transactionNodes', this.accesses.size);
     this.store.touched.add(path);
     return access;
   }

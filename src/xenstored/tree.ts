@@ -6,10 +6,12 @@
  * is, and no code here recurses.
  */
 import { assert } from '../base/assert.ts';
-import { childPath, pathName } from '../xenstore/path.ts';
-import type { ChildList } from './child-list.ts';
+import { XenError } from '../base/errors.ts';
+import { childPath, parentPath, pathName } from '../xenstore/path.ts';
+import { ChildList } from './child-list.ts';
 import type { Permissions } from './permissions.ts';
 import { PersistentMap } from './persistent-map.ts';
+import type { ChildState, NodeDifference, NodeState, WholeNodeState } from './state.ts';
 import type { Value } from './value.ts';
 
 /** One node. Its children are nodes of their own, here are only their names. */
@@ -50,6 +52,44 @@ export class Tree {
     return new Tree(PersistentMap.empty<Node>().set('/', root));
   }
 
+  /** The tree of these nodes, in whatever order. Throws EINVAL when one has no parent among them. */
+  static of(states: Iterable<NodeState>): Tree {
+    const children = new Map<string, ChildState[]>();
+    const all = [...states];
+    for (const { path } of all) children.set(path, []);
+    for (const { path, birth } of all) {
+      if (path === '/') continue;
+      const siblings = children.get(parentPath(path));
+      if (siblings === undefined) {
+        throw new XenError('EINVAL', 'take up a tree', `the node ${path} has no parent`);
+      }
+      siblings.push({ name: pathName(path), birth });
+    }
+    if (!children.has('/')) throw new XenError('EINVAL', 'take up a tree', 'it has no root');
+    let nodes = PersistentMap.empty<Node>();
+    for (const { path, value, permissions, generation, birth } of all) {
+      const list = ChildList.of(children.get(path) as ChildState[]);
+      nodes = nodes.set(path, { value, permissions, children: list, generation, birth });
+    }
+    return new Tree(nodes);
+  }
+
+  /** Where `older` is not as this tree is: the nodes that it has there. In no order. */
+  *differencesOf(older: Tree): Generator<NodeDifference> {
+    for (const { key, other } of this.nodes.differences(older.nodes)) {
+      yield { path: key, node: other && wholeState(other) };
+    }
+  }
+
+  /** The tree with nodes put into the place of those that it has, or taken away. */
+  withDifferences(differences: readonly NodeDifference[]): Tree {
+    let { nodes } = this;
+    for (const { path, node } of differences) {
+      nodes = node === undefined ? nodes.delete(path) : nodes.set(path, nodeOf(node));
+    }
+    return new Tree(nodes);
+  }
+
   /** How many nodes, the root among them. */
   get size(): number {
     return this.nodes.size;
@@ -68,6 +108,35 @@ export class Tree {
   without(path: string): Tree {
     assert(path !== '/', 'the root stays');
     return new Tree(this.nodes.delete(path));
+  }
+}
+
+/** The node as a value of its own. */
+export function wholeState({
+  value,
+  permissions,
+  children,
+  generation,
+  birth,
+}: Node): WholeNodeState {
+  return { value, permissions, children: children.entries, generation, birth };
+}
+
+export function nodeOf(state: WholeNodeState): Node {
+  const { value, permissions, children, generation, birth } = state;
+  return { value, permissions, children: ChildList.of(children), generation, birth };
+}
+
+/** All nodes, each after its parent and its older siblings. */
+export function* nodeStates(tree: Tree): Generator<NodeState> {
+  const paths = ['/'];
+  for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
+    const { value, permissions, children, generation, birth } = tree.get(path) as Node;
+    yield { path, value, permissions, generation, birth };
+    const { entries } = children;
+    for (let i = entries.length - 1; i >= 0; i--) {
+      paths.push(childPath(path, (entries[i] as ChildState).name));
+    }
   }
 }
 

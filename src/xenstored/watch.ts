@@ -43,12 +43,20 @@ export class WatchIndex {
 
   add(watch: Watch): void {
     this.watchCount++;
-    let watches = this.byPath.get(watch.path);
-    if (watches === undefined) {
-      watches = new Map();
-      this.byPath.set(watch.path, watches);
-    }
-    watches.set(watch, ++this.lastNumber);
+    this.watchesFor(watch.path).set(watch, ++this.lastNumber);
+  }
+
+  /** Adds a watch that was set before others that may be here already. */
+  addAgain(watch: Watch, number: number): void {
+    this.watchCount++;
+    this.lastNumber = Math.max(this.lastNumber, number);
+    const watches = this.watchesFor(watch.path).set(watch, number);
+    this.byPath.set(watch.path, new Map([...watches].sort(([, a], [, b]) => a - b)));
+  }
+
+  /** Of two watches the one with the smaller number is the older. */
+  numberOf(watch: Watch): number {
+    return this.byPath.get(watch.path)?.get(watch) ?? 0;
   }
 
   remove(watch: Watch): void {
@@ -74,5 +82,14 @@ export class WatchIndex {
       if (at === '/') break;
     }
     return found.sort(([, a], [, b]) => a - b).map(([watch]) => watch);
+  }
+
+  private watchesFor(path: string): Map<Watch, number> {
+    let watches = this.byPath.get(path);
+    if (watches === undefined) {
+      watches = new Map();
+      this.byPath.set(path, watches);
+    }
+    return watches;
   }
 }

@@ -1,8 +1,9 @@
 /** The block back end as a service: everything that it is made of, whatever world it runs in. */
 import type { Clock } from '../../src/base/clock.ts';
 import type { Log } from '../../src/base/log.ts';
-import { BlockBack, type DiskRequest } from '../../src/block/back.ts';
-import type { BlockDevice } from '../../src/block/block-device.ts';
+import { BlockBack } from '../../src/block/back.ts';
+import type { OpenDisk } from '../../src/block/back-disk.ts';
+import type { BlockFeature } from '../../src/block/features.ts';
 import type { Hypervisor } from '../../src/hypervisor/contract.ts';
 import { BackBus } from '../../src/xenbus/back-bus.ts';
 import type { Xenstore } from '../../src/xenstore/xenstore.ts';
@@ -13,13 +14,15 @@ export interface BlkbackParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly options: BlkbackOptions;
-  /** Opens the disk that the toolstack asks for: `FileDisk.open` under Node. */
-  readonly openDisk: (request: DiskRequest) => Promise<BlockDevice>;
+  /** Opens the disk that the toolstack asks for. */
+  readonly openDisk: OpenDisk;
 }
 
 export interface BlkbackOptions {
   /** The devices to serve, by their directory below `backend/`; `vbd` unless given. */
   readonly type?: string;
+  /** What front ends are not offered; nothing unless given. */
+  readonly without?: readonly BlockFeature[];
 }
 
 export interface Blkback {
@@ -35,12 +38,13 @@ export interface Blkback {
 /** Serves every disk whose back end the toolstack puts into this domain. */
 export async function startBlkback(parts: BlkbackParts): Promise<Blkback> {
   const { hypervisor, xenstore, clock, log, options, openDisk } = parts;
+  const without = new Set(options.without);
   const bus = await BackBus.open({
     xenstore,
     log,
     domid: hypervisor.domid,
     type: options.type ?? 'vbd',
-    driverFor: () => new BlockBack({ hypervisor, clock, openDisk }),
+    driverFor: () => new BlockBack({ hypervisor, clock, openDisk, without }),
   });
   return {
     get devices() {

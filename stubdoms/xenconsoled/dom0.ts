@@ -1,36 +1,44 @@
 /** What the console daemon is made of, as a process of dom0. */
 import { mkdirSync } from 'node:fs';
-import type { XenError } from '../../src/base/errors.ts';
+import { dirname } from 'node:path';
 import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { logDirectory } from '../../src/node/log-file.ts';
+import type { RotationRules } from '../../src/node/log-rotation.ts';
+import { noteDirectory } from '../../src/node/note-file.ts';
 import { Pty } from '../../src/node/pty.ts';
-import { connectXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { listenUnixSocket } from '../../src/node/socket-path.ts';
+import { SocketTerminal } from '../../src/node/socket-terminal.ts';
+import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import {
   type ConsoleChoice,
   startXenconsoled,
   type Xenconsoled,
+  type XenconsoledOptions,
 } from '../../src/xenconsoled/xenconsoled.ts';
 
 /** One or both kinds of consoles, in the words of xenconsoled's command line. */
 export type ConsoleChoiceName = 'none' | 'guest' | 'hv' | 'all';
 
-export interface XenconsoledSettings {
+export interface XenconsoledSettings
+  extends Pick<XenconsoledOptions, 'logFormat' | 'replaceEscape' | 'overflow'> {
   /** Where `guest-NAME.log` and `hypervisor.log` are; made where it is missing. */
   readonly logDirectory: string;
   readonly log: ConsoleChoiceName;
   readonly timestamp: ConsoleChoiceName;
+  readonly rotation: RotationRules;
+  /** Where notes are that the next daemon reads; lost with the host's memory, as guests are. */
+  readonly stateDirectory: string;
+  /** Where viewers connect to. */
+  readonly viewerSocket: string;
   /** xenstored's socket, where it is not the usual one. */
   readonly xenstoreSocket?: string | undefined;
 }
 
-export interface XenconsoledProcess extends Xenconsoled {
-  /** Resolves with the reason when the connection to xenstored ends, without which no new guest is served. */
-  readonly ended: Promise<XenError>;
-}
+export type XenconsoledProcess = Pick<Xenconsoled, 'reopenLogs' | 'close'>;
 
 function choice(name: ConsoleChoiceName): ConsoleChoice {
   return { guest: name === 'guest' || name === 'all', hv: name === 'hv' || name === 'all' };
@@ -47,8 +55,7 @@ export async function openXenconsoled(
     const native = loadNative();
     const domainControl = held.keep(openDomainControl());
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await connectXenstoreSocket(settings.xenstoreSocket));
-    const ended = new Promise<XenError>((resolve) => xenstore.onEnd(resolve));
+    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
     const daemon = await startXenconsoled(
       {
         hypervisor,
@@ -56,16 +63,24 @@ export async function openXenconsoled(
         xenstore,
         clock: nodeClock,
         log,
-        openTerminal: () => new Pty(native),
-        openLog: logDirectory(settings.logDirectory, log),
+        openTerminal: (plan) =>
+          plan === 'pty' ? new Pty(native) : new SocketTerminal(native, plan.path),
+        openLog: logDirectory(settings.logDirectory, log, settings.rotation),
+        openNote: noteDirectory(settings.stateDirectory),
       },
-      { log: choice(settings.log), timestamp: choice(settings.timestamp) },
+      { ...settings, log: choice(settings.log), timestamp: choice(settings.timestamp) },
+    );
+    mkdirSync(dirname(settings.viewerSocket), { recursive: true });
+    held.keep(
+      await listenUnixSocket(native, settings.viewerSocket, 'viewers', (stream) =>
+        daemon.attachViewer(stream),
+      ),
     );
     const close = async () => {
       await daemon.close();
       held.close();
     };
-    return { ended, reopenLogs: () => daemon.reopenLogs(), close };
+    return { reopenLogs: () => daemon.reopenLogs(), close };
   } catch (error) {
     held.close();
     throw error;

@@ -17,6 +17,11 @@ const furtherHeaders: Record<string, readonly string[]> = {
 
 const newer = 'newer than the headers of Xen 4.17';
 
+/** Modules whose header no package installs, and where its numbers were compared by hand. */
+const headerNotInstalled: Record<string, string> = {
+  xenstore_state: 'tools/xenstore/include/xenstore_state.h stays in the Xen tree',
+};
+
 /** What cannot be compared, and why. */
 const notInHeader: Record<string, string> = {
   'io/ring Sring.size': 'C declares a first slot, of the size that the protocol needs',
@@ -34,6 +39,7 @@ const abiDirectory = join(dirname(fileURLToPath(import.meta.url)), '../../src/ab
 const modules = readdirSync(abiDirectory, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
   .map((file) => file.slice(0, -'.ts'.length))
+  .filter((module) => headerNotInstalled[module] === undefined)
   .sort();
 
 /** One number of ours and the C expression that must have the same value. */

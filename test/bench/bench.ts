@@ -5,7 +5,11 @@ import { table } from './report.ts';
 import type { BenchOptions, Row } from './rounds.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>>> = {
+  attacks: async (options) => (await import('./attacks.ts')).benchAttacks(options),
+  block: async (options) => (await import('./block.ts')).benchBlock(options),
+  console: async (options) => (await import('./console.ts')).benchConsole(options),
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
+  vchan: async (options) => (await import('./vchan.ts')).benchVchan(options),
 };
 
 const USAGE = `usage: npm run bench -- NAME [--json FILE] [--quick]

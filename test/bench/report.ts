@@ -12,11 +12,13 @@ function ratio(ours: number, peer: number | undefined): string {
 
 /** The rows as a table for people; a ratio is ours over theirs. */
 export function table(rows: readonly Row[]): string {
+  const peers = [...new Set(rows.flatMap((row) => Object.keys(row.peers)))];
   const lines = [
-    ['', 'unit', 'better', 'ours', 'C', 'OCaml', 'ours/C', 'ours/OCaml'],
-    ...rows.map(({ name, unit, better, ours, peers: { c, ocaml } }) => [
-      ...[name, unit, better, shown(ours), shown(c), shown(ocaml)],
-      ...[ratio(ours, c), ratio(ours, ocaml)],
+    ['', 'unit', 'better', 'ours', ...peers, ...peers.map((peer) => `ours/${peer}`)],
+    ...rows.map(({ name, unit, better, ours, peers: figures }) => [
+      ...[name, unit, better, shown(ours)],
+      ...peers.map((peer) => shown(figures[peer])),
+      ...peers.map((peer) => ratio(ours, figures[peer])),
     ]),
   ];
   const widths = lines[0]?.map((_, column) =>

@@ -5,9 +5,6 @@ export interface BenchOptions {
   readonly quick: boolean;
 }
 
-/** Whose daemon: ours, C's, or that of OCaml. */
-export type Side = 'ours' | 'c' | 'ocaml';
-
 export interface Quantity {
   readonly name: string;
   readonly unit: string;
@@ -16,15 +13,16 @@ export interface Quantity {
 
 export interface Row extends Quantity {
   readonly ours: number;
-  /** A peer that cannot do it at all is absent. */
-  readonly peers: Readonly<Partial<Record<Exclude<Side, 'ours'>, number>>>;
+  /** By the peer's name; one that cannot do it at all is absent. */
+  readonly peers: Readonly<Record<string, number>>;
 }
 
 /** What was measured in one go, by the quantity's name; what could not be done is absent. */
 export type Figures = ReadonlyMap<string, number>;
 
 export interface Contestant {
-  readonly side: Side;
+  /** `ours`, or the name of a peer. */
+  readonly side: string;
   measure(): Promise<Figures>;
 }
 
@@ -41,7 +39,7 @@ export async function measureInTurns(
   contestants: readonly Contestant[],
   rounds: number,
 ): Promise<Row[]> {
-  const measured: { side: Side; figures: Figures }[] = [];
+  const measured: { side: string; figures: Figures }[] = [];
   for (let round = 1; round <= rounds; round++) {
     for (const { side, measure } of contestants) {
       process.stderr.write(`round ${round} of ${rounds}: ${side}\n`);
@@ -49,15 +47,19 @@ export async function measureInTurns(
     }
   }
   return quantities.map((quantity) => {
-    const medianOf = (side: Side) =>
+    const medianOf = (side: string) =>
       median(
         measured
           .filter((one) => one.side === side)
           .flatMap(({ figures }) => figures.get(quantity.name) ?? []),
       );
-    const [ours, c, ocaml] = [medianOf('ours'), medianOf('c'), medianOf('ocaml')];
+    const ours = medianOf('ours');
     if (ours === undefined) throw new Error(`ours has no figure for "${quantity.name}"`);
-    const peers = { ...(c === undefined ? {} : { c }), ...(ocaml === undefined ? {} : { ocaml }) };
+    const peers: Record<string, number> = {};
+    for (const { side } of contestants) {
+      const figure = side === 'ours' ? undefined : medianOf(side);
+      if (figure !== undefined) peers[side] = figure;
+    }
     return { ...quantity, ours, peers };
   });
 }

@@ -4,7 +4,9 @@ import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { C_XENSTORED, setUpStandIn } from '../xenstored/c-daemon/stand-in.ts';
-import type { Side } from './rounds.ts';
+
+/** Whose daemon: ours, C's, or that of OCaml. */
+export type DaemonSide = 'ours' | 'c' | 'ocaml';
 
 const OXENSTORED = '/usr/lib/xen-4.17/bin/oxenstored';
 const OXENSTORED_CONFIG = '/etc/xen/oxenstored.conf';
@@ -16,7 +18,7 @@ export const DAEMON_CPU = 1;
 /** Domains that there are, as far as Xen is asked, from dom0 up. */
 const DOMAINS = 64;
 
-function commandOf(side: Side, directory: string): string[] {
+function commandOf(side: DaemonSide, directory: string): string[] {
   switch (side) {
     case 'ours':
       return [
@@ -37,11 +39,11 @@ function commandOf(side: Side, directory: string): string[] {
 }
 
 export class Daemon {
-  readonly side: Side;
+  readonly side: DaemonSide;
   readonly directory: string;
   private readonly child: ChildProcess;
 
-  private constructor(side: Side, directory: string) {
+  private constructor(side: DaemonSide, directory: string) {
     this.side = side;
     this.directory = directory;
     mkdirSync(directory);
@@ -53,7 +55,7 @@ export class Daemon {
     this.child = spawn('taskset', command, { env, stdio: ['ignore', output, output] });
   }
 
-  static async start(side: Side, directory: string): Promise<Daemon> {
+  static async start(side: DaemonSide, directory: string): Promise<Daemon> {
     const daemon = new Daemon(side, directory);
     for (let tries = 0; !existsSync(daemon.socket); tries++) {
       if (tries === 1000 || daemon.child.exitCode !== null) {

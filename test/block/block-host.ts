@@ -2,9 +2,10 @@
 
 import type { Clock } from '../../src/base/clock.ts';
 import { XenError } from '../../src/base/errors.ts';
-import type { DiskRequest } from '../../src/block/back.ts';
+import type { DiskRequest } from '../../src/block/back-disk.ts';
 import type { BlockDevice } from '../../src/block/block-device.ts';
-import { BlockFront } from '../../src/block/front.ts';
+import type { BlockFeature } from '../../src/block/features.ts';
+import { BlockFront, type BlockFrontOptions } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import type { FaultPlan } from '../../src/hypervisor/sim/world.ts';
 import { type Blkback, startBlkback } from '../../stubdoms/blkback/service.ts';
@@ -18,9 +19,16 @@ export class BlockHost extends SimHost {
   readonly opened: DiskRequest[] = [];
   process!: HostProcess;
   blkback!: Blkback;
+  /** What the back end does not offer. */
+  without: readonly BlockFeature[] = [];
 
-  static async start(seed = 1, faults: Partial<FaultPlan> = {}): Promise<BlockHost> {
+  static async start(
+    seed = 1,
+    faults: Partial<FaultPlan> = {},
+    without: readonly BlockFeature[] = [],
+  ): Promise<BlockHost> {
     const host = new BlockHost(seed, faults);
+    host.without = without;
     await host.startBack();
     return host;
   }
@@ -35,7 +43,7 @@ export class BlockHost extends SimHost {
         xenstore,
         clock,
         log: this.logger,
-        options: {},
+        options: { without: this.without },
         openDisk: async (request) => {
           this.opened.push(request);
           const open = this.disks.get(request.path);
@@ -60,13 +68,15 @@ export class BlockHost extends SimHost {
     return device;
   }
 
-  front(guest: HostGuest, devid = XVDA): Promise<BlockFront> {
+  front(guest: HostGuest, options: BlockFrontOptions = {}, devid = XVDA): Promise<BlockFront> {
     return this.finish(
       BlockFront.connect({
         hypervisor: guest.hypervisor,
         xenstore: guest.xenstore,
+        clock: guest.boot.domain.clock,
         log: this.logger,
         devid,
+        options,
       }),
     );
   }

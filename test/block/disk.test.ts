@@ -1,22 +1,12 @@
 /** The two ends of the block protocol against each other, with disks that are compared byte by byte. */
 import { expect, test } from 'vitest';
-import type { Clock } from '../../src/base/clock.ts';
 import { Prng } from '../../src/base/prng.ts';
-import type { BlockDevice } from '../../src/block/block-device.ts';
 import type { BlockFront } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import { BlockHost, XVDA } from './block-host.ts';
+import { expectSame, pattern } from './content.ts';
 
 const SIZE = 1 << 20;
-
-function pattern(length: number, seed: number): Uint8Array {
-  const prng = new Prng(seed);
-  return Uint8Array.from({ length }, () => prng.uint32());
-}
-
-function expectSame(found: Uint8Array, expected: Uint8Array): void {
-  expect(Buffer.compare(found, expected)).toBe(0);
-}
 
 async function expectNothingLeft(host: BlockHost): Promise<void> {
   expect(host.blkback.devices).toEqual([]);
@@ -172,83 +162,3 @@ test.each([11, 12, 13, 14, 15, 16])(
     await expectNothingLeft(host);
   },
 );
-
-test.each([21, 22, 23, 24])(
-  'a back end killed at any moment and started again loses no request, seed %i',
-  async (seed) => {
-    const host = await BlockHost.start(seed);
-    const guest = await host.guest();
-    const disk = new MemoryDisk(SIZE);
-    const device = await host.attachDisk(guest, (clock) => new SlowDisk(disk, clock, seed));
-    const front = await host.front(guest);
-    const prng = new Prng(seed);
-    let done = false;
-    const work = exerciseInWorld(front, seed).then(() => {
-      done = true;
-    });
-    for (let kills = 0; kills < 5 && !done; kills++) {
-      await host.world.run({ until: () => done || prng.chance(0.01) });
-      host.process.kill();
-      await host.startBack();
-    }
-    await host.finish(work);
-    expect(await host.value(`${device.back}/state`)).toBe('4');
-    await host.finish(front.close());
-    await host.destroy(guest, [device]);
-    await expectNothingLeft(host);
-  },
-);
-
-/** A disk in memory that takes some milliseconds, and no longer answers when its process is dead. */
-class SlowDisk implements BlockDevice {
-  readonly info;
-  private readonly disk: MemoryDisk;
-  private readonly clock: Clock;
-  private readonly prng: Prng;
-
-  constructor(disk: MemoryDisk, clock: Clock, seed: number) {
-    this.disk = disk;
-    this.info = disk.info;
-    this.clock = clock;
-    this.prng = new Prng(seed);
-  }
-
-  private wait(): Promise<void> {
-    return new Promise((resolve) => {
-      this.clock.after(this.prng.below(5), resolve);
-    });
-  }
-
-  async read(position: number, targets: readonly Uint8Array[]): Promise<void> {
-    await this.wait();
-    await this.disk.read(position, targets);
-  }
-
-  async write(position: number, sources: readonly Uint8Array[]): Promise<void> {
-    const copies = sources.map((source) => source.slice());
-    await this.wait();
-    await this.disk.write(position, copies);
-  }
-
-  async flush(): Promise<void> {
-    await this.wait();
-  }
-
-  discard = () => Promise.resolve();
-  close = () => Promise.resolve();
-}
-
-/** Each area written and read back, round after round, by itself. */
-async function exerciseInWorld(front: BlockFront, seed: number): Promise<void> {
-  const lanes = Array.from({ length: 8 }, async (_, lane) => {
-    for (let round = 0; round < 10; round++) {
-      const data = pattern(40_960, seed * 1000 + lane * 100 + round);
-      const start = (lane * SIZE) / 8 + round * 512;
-      await front.write(start, [data]);
-      const target = new Uint8Array(data.length);
-      await front.read(start, [target]);
-      expectSame(target, data);
-    }
-  });
-  await Promise.all(lanes);
-}

@@ -24,23 +24,34 @@ export interface Host {
   debian(program: string, args: readonly string[]): Promise<Outcome>;
   /** Ends xenstored and all its connections. */
   stop(): void;
+  /** Ends xenstored, and starts another that knows nothing of it. */
+  restart(): Promise<void>;
 }
 
 /** A subcommand on xenstore gets the socket as an option; others have none. */
 function withSocket(args: readonly string[], socket: string): string[] {
-  const [command = '', ...rest] = args;
-  return [command, '--socket', socket, ...rest];
+  const words = args[0] === 'block' ? 2 : 1;
+  return [...args.slice(0, words), '--socket', socket, ...args.slice(words)];
 }
 
-export async function startHost(): Promise<Host> {
-  const directory = mkdtempSync(join(tmpdir(), 'paravane-'));
-  const socket = join(directory, 'socket');
+/** Resolves with what ends it. */
+async function startDaemon(socket: string): Promise<() => void> {
   const xenstored = startXenstored({ clock: nodeClock, log: silentLog });
   let clients = 0;
   const listener = await listenXenstoreSocket(loadNative(), socket, (stream) => {
     clients++;
     xenstored.attachSocket(stream, `client ${clients}`);
   });
+  return () => {
+    listener.close();
+    xenstored.close();
+  };
+}
+
+export async function startHost(): Promise<Host> {
+  const directory = mkdtempSync(join(tmpdir(), 'paravane-'));
+  const socket = join(directory, 'socket');
+  let end = await startDaemon(socket);
   return {
     socket,
     async paravane(args, onLine = () => {}) {
@@ -67,9 +78,12 @@ export async function startHost(): Promise<Host> {
           resolve({ code: child.exitCode ?? -1, out, error });
         });
       }),
+    async restart() {
+      end();
+      end = await startDaemon(socket);
+    },
     stop() {
-      listener.close();
-      xenstored.close();
+      end();
       rmSync(directory, { recursive: true, force: true });
     },
   };

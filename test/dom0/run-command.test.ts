@@ -110,6 +110,32 @@ describe('paravane run', () => {
     await daemon.ended;
   });
 
+  test('goes on from the journal of one that was killed', async () => {
+    const options = ['--journal', join(directory, 'journal')];
+    const killed = await startXenstored(...options);
+    const store = await connectXenstoreSocket(socket);
+    await store.write('/kept', 'value');
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    store.close();
+    const next = await startXenstored(...options);
+    const again = await connectXenstoreSocket(socket);
+    expect(await again.read('/kept')).toBe('value');
+    again.close();
+    next.child.kill('SIGTERM');
+    await next.ended;
+  });
+
+  test('refuses a file that is no journal, and leaves it as it is', async () => {
+    const file = join(directory, 'journal');
+    writeFileSync(file, 'a letter');
+    const args = ['run', 'xenstored', '-D', '--socket', socket, '--journal', file];
+    const { code, stderr } = await paravane(...args);
+    expect(code).toBe(1);
+    expect(stderr).toContain('a journal begins with "paravane xenstored journal"');
+    expect(readFileSync(file, 'utf8')).toBe('a letter');
+  });
+
   test('takes over the pid file of a process that is gone', async () => {
     writeFileSync(pidFile, '4194999\n');
     const daemon = await startXenstored('--pid-file', pidFile);

@@ -110,10 +110,15 @@ describe('watch', () => {
     expect(out.split('\n').sort()).toEqual(['', '/w', '/w/x', '@releaseDomain']);
   });
 
-  test('ends with an error when xenstored ends', async () => {
-    const outcome = await host.paravane(['watch', '/w'], () => host.stop());
-    expect(outcome.code).toBe(1);
-    expect(outcome.error).toContain('xenstored has gone');
+  test('goes on with the next xenstored, and says so', async () => {
+    const restarted: Promise<void>[] = [];
+    const outcome = await host.paravane(['watch', '-n', '2', '/w'], () => {
+      if (restarted.length === 0) restarted.push(host.restart());
+    });
+    await Promise.all(restarted);
+    expect(outcome.code).toBe(0);
+    expect(outcome.out).toBe('/w\n/w\n');
+    expect(outcome.error).toMatch(/^paravane: xenstored is gone.*\nparavane: xenstored is back\n$/);
   });
 });
 

@@ -1,6 +1,6 @@
 /** Wrong arguments throw, whatever they are; nothing here needs Xen. */
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,6 +24,25 @@ afterAll(() => {
 function callWith(call: unknown, ...values: unknown[]): unknown {
   return (call as (...args: unknown[]) => unknown)(...values);
 }
+
+describe('setAside', () => {
+  test('rejects what is no number, and numbers out of range', () => {
+    for (const wrong of [undefined, null, '0', {}, 1n]) {
+      expect(() => callWith(native.setAside, wrong, 1)).toThrow(TypeError);
+      expect(() => callWith(native.setAside, fd, wrong)).toThrow(TypeError);
+    }
+    for (const wrong of [-1, 0.5, Number.NaN, 2 ** 53]) {
+      expect(() => native.setAside(wrong, 1)).toThrow(RangeError);
+      expect(() => native.setAside(fd, wrong)).toThrow(RangeError);
+    }
+    expect(() => native.setAside(fd, 0)).toThrow(RangeError);
+  });
+
+  test('tells the errno of a closed descriptor', () => {
+    const EBADF = 9;
+    expect(native.setAside(0x7fffffff, 1)).toBe(-EBADF);
+  });
+});
 
 describe('mapFile and unmap', () => {
   test('mapFile rejects what is no number', () => {
@@ -71,6 +90,43 @@ describe('mapFile and unmap', () => {
         expect(() => callWith(native.unmap, ...values)).toThrow();
       }),
       { numRuns: 200 },
+    );
+  });
+});
+
+describe('discard and tryLock', () => {
+  const nothing = () => {};
+
+  test('discard rejects wrong arguments', () => {
+    for (const wrong of [undefined, null, '0', {}, 1n]) {
+      expect(() => callWith(native.discard, wrong, 0, 1, nothing)).toThrow(TypeError);
+      expect(() => callWith(native.discard, fd, wrong, 1, nothing)).toThrow(TypeError);
+      expect(() => callWith(native.discard, fd, 0, wrong, nothing)).toThrow(TypeError);
+      expect(() => callWith(native.discard, fd, 0, 1, wrong)).toThrow(TypeError);
+    }
+    for (const wrong of [-1, 0.5, Number.NaN, 2 ** 53]) {
+      expect(() => native.discard(fd, wrong, 1, nothing)).toThrow(RangeError);
+      expect(() => native.discard(fd, 0, wrong, nothing)).toThrow(RangeError);
+    }
+  });
+
+  test('discard tells what the operating system refuses', async () => {
+    const results = await Promise.all(
+      [0x7fffffff, fd].map(
+        (target) =>
+          new Promise<number>((resolve) =>
+            native.discard(target, 0, 0, (result) => resolve(result)),
+          ),
+      ),
+    );
+    expect(results).toEqual([-constants.errno.EBADF, -constants.errno.EINVAL]);
+  });
+
+  test('tryLock rejects wrong arguments and a closed descriptor', () => {
+    expect(() => callWith(native.tryLock, 'fd', true)).toThrow(TypeError);
+    expect(() => callWith(native.tryLock, fd, 1)).toThrow(TypeError);
+    expect(() => native.tryLock(0x7fffffff, true)).toThrow(
+      expect.objectContaining({ code: 'EBADF', syscall: 'flock' }),
     );
   });
 });

@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -11,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FileDisk } from '../../src/node/file-disk.ts';
+import { native } from '../native/shim.ts';
 
 let directory = '';
 beforeEach(() => {
@@ -29,21 +33,25 @@ function file(size: number): string {
   return path;
 }
 
+function openDisk(options: { path: string; readOnly: boolean; user?: string; shared?: boolean }) {
+  return FileDisk.open(native, { user: 'a test', ...options });
+}
+
 test('a file is a disk of its size in sectors of 512 bytes', async () => {
-  const disk = await FileDisk.open({ path: file(8192), readOnly: false });
+  const disk = await openDisk({ path: file(8192), readOnly: false });
   expect(disk.info).toEqual({
     size: 8192,
     sectorSize: 512,
     physicalSectorSize: 512,
     readOnly: false,
-    discard: false,
+    discard: true,
   });
   await disk.close();
 });
 
 test('read and write move all buffers in order', async () => {
   const path = file(8192);
-  const disk = await FileDisk.open({ path, readOnly: false });
+  const disk = await openDisk({ path, readOnly: false });
   const targets = [new Uint8Array(512), new Uint8Array(1024)];
   await disk.read(512, targets);
   const before = readFileSync(path);
@@ -58,7 +66,7 @@ test('read and write move all buffers in order', async () => {
 
 test('a transfer of more buffers than the kernel takes at once is whole', async () => {
   const path = file(3000 * 512);
-  const disk = await FileDisk.open({ path, readOnly: true });
+  const disk = await openDisk({ path, readOnly: true });
   const targets = Array.from({ length: 3000 }, () => new Uint8Array(512));
   await disk.read(0, targets);
   await disk.close();
@@ -66,13 +74,14 @@ test('a transfer of more buffers than the kernel takes at once is whole', async 
 });
 
 test('a missing file is refused with ENOENT', async () => {
-  await expect(
-    FileDisk.open({ path: join(directory, 'none'), readOnly: true }),
-  ).rejects.toMatchObject({ code: 'ENOENT', message: expect.stringContaining('none') });
+  await expect(openDisk({ path: join(directory, 'none'), readOnly: true })).rejects.toMatchObject({
+    code: 'ENOENT',
+    message: expect.stringContaining('none'),
+  });
 });
 
 test.each([0, 1, 511, 513])('a file of %i bytes is refused with the rule', async (size) => {
-  await expect(FileDisk.open({ path: file(size), readOnly: true })).rejects.toMatchObject({
+  await expect(openDisk({ path: file(size), readOnly: true })).rejects.toMatchObject({
     code: 'EINVAL',
     message: expect.stringContaining(`whole sectors of 512 bytes; this one has ${size} bytes`),
   });
@@ -82,7 +91,7 @@ test('a directory and a character device are refused as no disk', async () => {
   const path = join(directory, 'sub');
   mkdirSync(path);
   for (const wrong of [path, '/dev/null']) {
-    await expect(FileDisk.open({ path: wrong, readOnly: true })).rejects.toMatchObject({
+    await expect(openDisk({ path: wrong, readOnly: true })).rejects.toMatchObject({
       code: 'EINVAL',
       message: expect.stringContaining('a regular file or a block device'),
     });
@@ -91,7 +100,7 @@ test('a directory and a character device are refused as no disk', async () => {
 
 test('a read-only disk refuses to be written', async () => {
   const path = file(1024);
-  const disk = await FileDisk.open({ path, readOnly: true });
+  const disk = await openDisk({ path, readOnly: true });
   expect(disk.info.readOnly).toBe(true);
   await expect(disk.write(0, [new Uint8Array(512)])).rejects.toMatchObject({ code: 'EROFS' });
   await disk.close();
@@ -100,12 +109,12 @@ test('a read-only disk refuses to be written', async () => {
 test.runIf(process.getuid?.() !== 0)('a file without permission is refused', async () => {
   const path = file(1024);
   chmodSync(path, 0o444);
-  await expect(FileDisk.open({ path, readOnly: false })).rejects.toMatchObject({ code: 'EACCES' });
+  await expect(openDisk({ path, readOnly: false })).rejects.toMatchObject({ code: 'EACCES' });
 });
 
 test('a file that was cut short answers EIO, and the disk goes on', async () => {
   const path = file(4096);
-  const disk = await FileDisk.open({ path, readOnly: true });
+  const disk = await openDisk({ path, readOnly: true });
   truncateSync(path, 1024);
   await expect(disk.read(512, [new Uint8Array(1024)])).rejects.toMatchObject({
     code: 'EIO',
@@ -116,10 +125,86 @@ test('a file that was cut short answers EIO, and the disk goes on', async () => 
 });
 
 test('close waits for what is under way and can be called again', async () => {
-  const disk = await FileDisk.open({ path: file(1 << 20), readOnly: true });
+  const disk = await openDisk({ path: file(1 << 20), readOnly: true });
   const target = new Uint8Array(1 << 20);
   const reading = disk.read(0, [target]);
   await Promise.all([disk.close(), disk.close()]);
   await reading;
   expect(target[1]).toBe(31);
+});
+
+test('what is discarded reads as zeros and takes no storage, and the size stays', async () => {
+  const path = file(1 << 20);
+  const disk = await openDisk({ path, readOnly: false });
+  const before = statSync(path);
+  await disk.discard(65_536, 524_288);
+  const after = statSync(path);
+  expect(after.size).toBe(before.size);
+  expect(after.blocks).toBeLessThanOrEqual(before.blocks - 1024);
+  const target = new Uint8Array(524_288 + 2);
+  await disk.read(65_535, [target]);
+  expect(target[0]).toBe((65_535 * 31) & 0xff);
+  expect(target.subarray(1, -1).every((byte) => byte === 0)).toBe(true);
+  expect(target.at(-1)).toBe(((65_536 + 524_288) * 31) & 0xff);
+  await disk.close();
+});
+
+test('a read-only disk refuses a discard', async () => {
+  const disk = await openDisk({ path: file(8192), readOnly: true });
+  await expect(disk.discard(0, 512)).rejects.toMatchObject({ code: 'EROFS' });
+  await disk.close();
+});
+
+test('a file that grew or shrank has its new size after a refresh, in whole sectors', async () => {
+  const path = file(4096);
+  const disk = await openDisk({ path, readOnly: false });
+  for (const [size, seen] of [
+    [8192, 8192],
+    [2048, 2048],
+    [3000, 2560],
+    [100, 2560],
+  ] as const) {
+    truncateSync(path, size);
+    await disk.refresh();
+    expect(disk.info.size).toBe(seen);
+  }
+  await disk.close();
+});
+
+test('a second writer is refused with the name of the first, and a reader too', async () => {
+  const path = file(4096);
+  const first = await openDisk({ path, readOnly: false, user: 'domain 3, device 51712' });
+  for (const readOnly of [false, true]) {
+    await expect(openDisk({ path, readOnly })).rejects.toMatchObject({
+      code: 'EBUSY',
+      message: expect.stringContaining('in use by domain 3, device 51712'),
+    });
+  }
+  const both = await openDisk({ path, readOnly: false, shared: true });
+  await both.close();
+  await first.close();
+  const readers = [
+    await openDisk({ path, readOnly: true, user: 'a' }),
+    await openDisk({ path, readOnly: true, user: 'b' }),
+  ];
+  await expect(openDisk({ path, readOnly: false })).rejects.toMatchObject({
+    message: expect.stringContaining('in use by a, b'),
+  });
+  for (const reader of readers) await reader.close();
+  await (await openDisk({ path, readOnly: false })).close();
+});
+
+test('a lock of another process is refused with its number and name', async () => {
+  const path = file(4096);
+  const holder = spawn('flock', ['-x', path, 'sh', '-c', 'echo locked; read end'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  await once(holder.stdout, 'data');
+  await expect(openDisk({ path, readOnly: false })).rejects.toMatchObject({
+    code: 'EBUSY',
+    message: expect.stringMatching(/in use by process \d+ \((flock|sh)\)/),
+  });
+  holder.stdin.end();
+  await once(holder, 'exit');
+  await (await openDisk({ path, readOnly: false })).close();
 });

@@ -1,18 +1,25 @@
+import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
+  constants,
   existsSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { latin1Encode } from '../../src/base/bytes.ts';
 import { logTo, silentLog } from '../../src/base/log.ts';
 import { AppendedFile, logDirectory } from '../../src/node/log-file.ts';
+import { NO_ROTATION } from '../../src/node/log-rotation.ts';
 
 let directory: string;
 
@@ -83,9 +90,94 @@ test('a name that would leave the directory is refused', () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
-test('a directory that is missing is an error with its code', () => {
-  const openLog = logDirectory(join(directory, 'missing'), silentLog);
-  expect(() => openLog('guest-a.log')).toThrow(expect.objectContaining({ code: 'ENOENT' }));
+test('a directory that is missing is made, also when it went away meanwhile', async () => {
+  const missing = join(directory, 'a/b');
+  const openLog = logDirectory(missing, silentLog);
+  await openLog('guest-a.log').close();
+  rmSync(join(directory, 'a'), { recursive: true });
+  const file = openLog('guest-a.log');
+  file.write(latin1Encode('again'));
+  await file.close();
+  expect(readFileSync(join(missing, 'guest-a.log'), 'latin1')).toBe('again');
+});
+
+test('a directory that cannot be is an error with its code', () => {
+  writeFileSync(join(directory, 'file'), '');
+  const openLog = logDirectory(join(directory, 'file'), silentLog);
+  expect(() => openLog('guest-a.log')).toThrow(expect.objectContaining({ code: 'ENOTDIR' }));
+});
+
+test('each write is answered, once it is stored or dropped', async () => {
+  const file = logDirectory(directory, silentLog)('guest-a.log');
+  await new Promise<void>((resolve) => file.write(latin1Encode('stored'), resolve));
+  expect(readFileSync(join(directory, 'guest-a.log'), 'latin1')).toBe('stored');
+  await new Promise<void>((resolve) => file.write(new Uint8Array(2 << 20), resolve));
+  await new Promise<void>((resolve) => file.write(new Uint8Array(0), resolve));
+  await file.close();
+  await new Promise<void>((resolve) => file.write(latin1Encode('late'), resolve));
+});
+
+test('nobody waits for a disk that does not answer, and it gets all in the end', async () => {
+  const path = join(directory, 'fifo');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const { lines, log } = listen();
+  const file = new AppendedFile(Buffer.from(path), log, NO_ROTATION, 1);
+  // More than a pipe holds: the write blocks until somebody reads.
+  const answers = ['x'.repeat(1 << 18), 'y', 'z'].map(
+    (text) => new Promise<void>((resolve) => file.write(latin1Encode(text), resolve)),
+  );
+  await Promise.all(answers);
+  expect(lines).toEqual(['warn the disk under a log does not answer undefined']);
+  expect(file.begin()).toBe(undefined);
+  await new Promise<void>((resolve) => file.write(latin1Encode('later'), resolve));
+  let closed = false;
+  const closing = file.close().then(() => {
+    closed = true;
+  });
+  let content = '';
+  const chunk = Buffer.alloc(65536);
+  while (!closed) {
+    try {
+      content += chunk.toString('latin1', 0, readSync(reader, chunk));
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EAGAIN' });
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closing;
+  closeSync(reader);
+  expect(content).toBe(`${'x'.repeat(1 << 18)}yzlater`);
+});
+
+describe('the next daemon', () => {
+  test('cuts the log back to where the last batch began', async () => {
+    const first = logDirectory(directory, silentLog)('guest-a.log');
+    first.write(latin1Encode('whole '));
+    await first.close();
+    const killed = logDirectory(directory, silentLog)('guest-a.log');
+    const place = killed.begin() ?? '';
+    killed.write(latin1Encode('half a ba'));
+    await killed.close();
+    const next = logDirectory(directory, silentLog)('guest-a.log');
+    next.cutBack(place);
+    next.write(latin1Encode('batch'));
+    await next.close();
+    expect(readFileSync(join(directory, 'guest-a.log'), 'latin1')).toBe('whole batch');
+  });
+
+  test('leaves a log alone that is another or shorter, and takes rubbish for nothing', async () => {
+    const killed = logDirectory(directory, silentLog)('guest-a.log');
+    killed.write(latin1Encode('0123456789'));
+    await killed.close();
+    const place = logDirectory(directory, silentLog)('guest-a.log').begin() ?? '';
+    renameSync(join(directory, 'guest-a.log'), join(directory, 'moved'));
+    writeFileSync(join(directory, 'guest-a.log'), 'another log, which is longer');
+    const next = logDirectory(directory, silentLog)('guest-a.log');
+    for (const where of [place, '', ':', 'x:y', `${place.split(':')[0]}:-1`]) next.cutBack(where);
+    await next.close();
+    expect(readFileSync(join(directory, 'guest-a.log'), 'latin1')).toMatch(/longer$/);
+  });
 });
 
 test.runIf(existsSync('/dev/full'))(

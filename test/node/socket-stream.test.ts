@@ -48,6 +48,13 @@ function readAll(stream: ByteStream, into: number[], step = 1000): void {
 }
 
 describe('socket stream', () => {
+  test('takes all that the kernel takes at once, whatever the size of its own buffer', () => {
+    const stream = socketStream(right);
+    expect(stream.write(new Uint8Array(right.writableHighWaterMark * 2 + 1))).toBe(
+      right.writableHighWaterMark * 2 + 1,
+    );
+  });
+
   test('reads in pieces of any size what the peer wrote', async () => {
     const stream = socketStream(right);
     const sent = Uint8Array.from({ length: 200_000 }, (_, i) => i % 251);

@@ -7,10 +7,11 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { XS_READ } from '../../src/abi/io/xs_wire.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { socketStream } from '../../src/node/socket-stream.ts';
@@ -19,6 +20,7 @@ import {
   listenXenstoreSocket,
   xenstoreSocketPath,
 } from '../../src/node/xenstore-socket.ts';
+import { encodePacket } from '../../src/xenstore/packet.ts';
 import { PacketStream } from '../../src/xenstore/packet-stream.ts';
 
 let directory: string;
@@ -56,6 +58,31 @@ describe('the socket of xenstored', () => {
     const many = await Promise.all(Array.from({ length: 2000 }, (_, i) => client.read(`/${i}`)));
     expect(many.at(-1)).toBe('/1999\0');
     client.close();
+    listener.close();
+  });
+
+  test('gives a client that reads late all that it was sent, in order', async () => {
+    const listener = await listenXenstoreSocket(loadNative(), path, echo);
+    const client = createConnection(path);
+    const sent = Array.from({ length: 300 }, (_, requestId) =>
+      encodePacket({ type: XS_READ, requestId, transactionId: 0, payload: new Uint8Array(4000) }),
+    );
+    client.pause();
+    for (const packet of sent) client.write(packet);
+    const received: Buffer[] = [];
+    let bytes = 0;
+    const all = Buffer.concat(sent);
+    await new Promise<void>((resolve) => {
+      client.on('data', (chunk: Buffer) => {
+        received.push(chunk);
+        bytes += chunk.length;
+        if (bytes === all.length) resolve();
+      });
+      // Time for the daemon to find that the kernel takes no more.
+      setTimeout(() => client.resume(), 20);
+    });
+    expect(Buffer.concat(received).equals(all)).toBe(true);
+    client.destroy();
     listener.close();
   });
 

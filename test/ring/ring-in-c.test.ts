@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BLKIF_OP_WRITE, BlkifRequest, BlkifResponse } from '../../src/abi/io/blkif.ts';
+import { Sring } from '../../src/abi/io/ring.ts';
 import { BackRing } from '../../src/ring/back-ring.ts';
 import { FrontRing } from '../../src/ring/front-ring.ts';
 import { missingForProbe } from '../abi/c-compiler.ts';
@@ -50,8 +51,13 @@ function ourBack(page: Uint8Array) {
     response.status = -request.nr_segments;
     ring.putResponse(responseBytes);
   }
-  const notify = ring.pushResponses();
+  const notify = ring.wantsNotification();
   return { notify: !ring.finalCheckForRequests() && notify };
+}
+
+/** The padding of the header is ours: src/ring/begun-answer.ts. C's back end leaves it at zero. */
+function withoutPadding(page: Uint8Array): Uint8Array {
+  return page.slice().fill(0, Sring.offset.__pad, Sring.offset.ring);
 }
 
 describe.skipIf(missing !== undefined)(title, () => {
@@ -85,7 +91,7 @@ describe.skipIf(missing !== undefined)(title, () => {
     const { ring } = ourFront(page, start, count);
     const theirs = cEnd(page, 'back');
     expect(ourBack(page).notify).toBe(theirs.notify);
-    expect(page).toEqual(theirs.page);
+    expect(withoutPadding(page)).toEqual(theirs.page);
 
     const pushed = Math.min(count, 32);
     const responseBytes = new Uint8Array(BlkifResponse.size);

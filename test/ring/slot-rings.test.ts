@@ -60,7 +60,7 @@ class World {
       this.response.view.value = ~chosen!.value >>> 0;
       back.putResponse(this.response.bytes);
     }
-    if (back.pushResponses()) this.frontAwake = true;
+    if (back.wantsNotification()) this.frontAwake = true;
   }
 
   /** The front end, if awake, takes up to `count` and sleeps when nothing is left. */
@@ -140,13 +140,13 @@ describe('front ring and back ring', () => {
     for (let n = back.unconsumedRequests(); n > 0; n--) back.takeRequest(request);
     back.putResponse(response);
     back.putResponse(response);
-    expect(back.pushResponses()).toBe(true);
+    expect(back.wantsNotification()).toBe(true);
     back.putResponse(response);
-    expect(back.pushResponses()).toBe(false);
+    expect(back.wantsNotification()).toBe(false);
     for (let n = front.unconsumedResponses(); n > 0; n--) front.takeResponse(response);
     expect(front.finalCheckForResponses()).toBe(false);
     back.putResponse(response);
-    expect(back.pushResponses()).toBe(true);
+    expect(back.wantsNotification()).toBe(true);
   });
 
   describe('what is pushed just before the other end says that it goes to sleep', () => {
@@ -193,11 +193,13 @@ describe('front ring and back ring', () => {
       front.pushRequests();
       for (let n = back.unconsumedRequests(); n > 0; n--) back.takeRequest(requestBuffer().bytes);
       back.putResponse(bytes);
-      back.pushResponses();
+      back.wantsNotification();
       expect(front.unconsumedResponses()).toBe(1);
       front.takeResponse(bytes);
-      back.putResponse(bytes);
-      const outcome = justBeforeNextStore(() => back.pushResponses());
+      const outcome = justBeforeNextStore(() => {
+        back.putResponse(bytes);
+        return back.wantsNotification();
+      });
       expect(front.finalCheckForResponses()).toBe(true);
       expect(outcome.notified).toBe(false);
     });
@@ -228,15 +230,73 @@ describe('front ring and back ring', () => {
     back.unconsumedRequests();
     for (let n = 0; n < 3; n++) back.takeRequest(request.bytes);
     back.putResponse(response.bytes);
-    back.pushResponses();
+    back.wantsNotification();
 
     const second = new BackRing(memory, messages);
     expect(second.unconsumedRequests()).toBe(3);
     second.takeRequest(request.bytes);
     expect(request.view.value).toBe(2);
     second.putResponse(response.bytes);
-    second.pushResponses();
+    second.wantsNotification();
     expect(front.unconsumedResponses()).toBe(2);
+  });
+
+  describe('a back end that is killed while it answers', () => {
+    afterEach(() => vi.restoreAllMocks());
+
+    /** Lets `act` make this many atomic stores and no more. */
+    function killedAfter(stores: number, act: () => void): void {
+      const store = Atomics.store.bind(Atomics) as (...args: unknown[]) => number;
+      const spy = vi.spyOn(Atomics, 'store') as unknown as {
+        mockImplementation(implementation: typeof store): void;
+      };
+      let left = stores;
+      spy.mockImplementation((...args) => {
+        if (left-- === 0) throw new Error('killed');
+        return store(...args);
+      });
+      try {
+        expect(act).toThrow('killed');
+      } finally {
+        vi.restoreAllMocks();
+      }
+    }
+
+    test.each([0, 1, 2, 3])(
+      'after %i stores has answered once, or the request stands as it was',
+      (stores) => {
+        const { memory, front, back } = freshRing(0xfffffffe);
+        const request = requestBuffer();
+        const response = responseBuffer();
+        for (const value of [1, 2, 3]) {
+          request.view.value = value;
+          front.putRequest(request.bytes);
+        }
+        front.pushRequests();
+        back.unconsumedRequests();
+        for (let n = 0; n < 3; n++) back.takeRequest(request.bytes);
+        response.view.value = 11;
+        back.putResponse(response.bytes);
+        response.view.value = 22;
+        killedAfter(stores, () => back.putResponse(response.bytes));
+
+        const second = new BackRing(memory, messages);
+        const values: number[] = [];
+        for (let n = second.unconsumedRequests(); n > 0; n--) {
+          second.takeRequest(request.bytes);
+          values.push(request.view.value);
+          response.view.value = request.view.value * 11;
+          second.putResponse(response.bytes);
+        }
+        expect(values).toEqual(stores === 3 ? [3] : [2, 3]);
+        const answers: number[] = [];
+        for (let n = front.unconsumedResponses(); n > 0; n--) {
+          front.takeResponse(response.bytes);
+          answers.push(response.view.value);
+        }
+        expect(answers).toEqual([11, 22, 33]);
+      },
+    );
   });
 });
 
@@ -360,7 +420,7 @@ describe('a hostile peer', () => {
               for (let n = Math.min(count, unconsumed); n > 0; n--) back.takeRequest(request);
             } else if (what === 'answer') {
               for (let n = Math.min(count, back.unanswered); n > 0; n--) back.putResponse(response);
-              back.pushResponses();
+              back.wantsNotification();
             } else {
               back.finalCheckForRequests();
             }

@@ -75,7 +75,7 @@ function runBack(): void {
       response.status = served % 128;
       ring.putResponse(responseBytes);
     }
-    if (ring.pushResponses()) signal(FRONT);
+    if (ring.wantsNotification()) signal(FRONT);
     if (served < total && !ring.finalCheckForRequests()) sleep(BACK, signals);
   }
 }

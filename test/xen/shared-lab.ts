@@ -29,6 +29,14 @@ export function sharedLab(): Promise<Lab> {
   return booting;
 }
 
+/** A lab that nobody else has. The shared one ends, and is booted again for whoever asks next. */
+export async function ownLab(): Promise<Lab> {
+  await (await booting)?.close();
+  booting = undefined;
+  starting = undefined;
+  return Lab.boot(MACHINE_DEFAULTS, narrator);
+}
+
 let starting: Promise<Host> | undefined;
 
 /** The shared lab with our daemons in its dom0. */

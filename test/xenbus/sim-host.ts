@@ -6,7 +6,7 @@ import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { type DomId, domId } from '../../src/base/ids.ts';
 import { type Log, logTo } from '../../src/base/log.ts';
-import type { Hypervisor } from '../../src/hypervisor/contract.ts';
+import type { DomainControl, Hypervisor } from '../../src/hypervisor/contract.ts';
 import {
   type FaultPlan,
   type SimDomain,
@@ -28,6 +28,7 @@ export interface HostGuest {
 /** A process in domain 0, with its own connection to xenstored. */
 export interface HostProcess {
   readonly hypervisor: Hypervisor;
+  readonly control: DomainControl;
   readonly clock: Clock;
   readonly xenstore: XenstoreClient;
   /** As SIGKILL does it. */
@@ -79,9 +80,11 @@ export class SimHost {
   startProcess(): HostProcess {
     const started = this.dom0.startProcess();
     const { hypervisor, clock } = started;
+    const control = started.control as DomainControl;
     const xenstore = this.connect(clock, 'process');
     const process: HostProcess = {
       hypervisor,
+      control,
       clock,
       xenstore,
       kill: () => {
@@ -116,6 +119,7 @@ export class SimHost {
     type: string,
     devid: number,
     keys: Record<string, string> = {},
+    frontKeys: Record<string, string> = {},
   ): Promise<HostDevice> {
     const device = devicePaths(guest, type, devid);
     const back: Record<string, string> = {
@@ -125,7 +129,7 @@ export class SimHost {
       state: '1',
       ...keys,
     };
-    const front = { backend: device.back, 'backend-id': '0', state: '1' };
+    const front = { backend: device.back, 'backend-id': '0', state: '1', ...frontKeys };
     await this.finish(
       this.tools.transaction(async (nodes) => {
         await writeDirectory(nodes, device.front, guest.domid, domId(0), front);

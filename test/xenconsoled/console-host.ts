@@ -1,15 +1,17 @@
 /** A host in the simulator: the console daemon in domain 0, guests, viewers, and what they see. */
 import { XenconsInterface } from '../../src/abi/io/console.ts';
 import { latin1Decode, latin1Encode } from '../../src/base/bytes.ts';
+import type { Clock } from '../../src/base/clock.ts';
 import { logTo } from '../../src/base/log.ts';
 import { frontConsole } from '../../src/console/console-stream.ts';
 import type { FaultPlan } from '../../src/hypervisor/sim/faults.ts';
 import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
 import type { RingStream } from '../../src/ring/ring-stream.ts';
-import type { LogFile } from '../../src/xenconsoled/log-file.ts';
+import type { LogFile, Note } from '../../src/xenconsoled/log-file.ts';
 import type { Terminal } from '../../src/xenconsoled/terminal.ts';
 import {
   startXenconsoled,
+  XENCONSOLED_DEFAULTS,
   type Xenconsoled,
   type XenconsoledOptions,
 } from '../../src/xenconsoled/xenconsoled.ts';
@@ -71,19 +73,55 @@ export class FakeTerminal implements Terminal {
   }
 }
 
-export class FakeLog implements LogFile {
+/** A file as it stands on the disk: it stays when the daemon is killed. */
+export class FakeFile {
   content = '';
-  closed = false;
+}
 
-  write(bytes: Uint8Array): void {
+export class FakeLog implements LogFile {
+  readonly file: FakeFile;
+  closed = false;
+  private readonly clock: Clock;
+  private delay_ms = 0;
+
+  constructor(file: FakeFile = new FakeFile(), clock: Clock = silentClock) {
+    this.file = file;
+    this.clock = clock;
+  }
+
+  get content(): string {
+    return this.file.content;
+  }
+
+  /** From here on, the disk takes so long for each write. */
+  slowDown(delay_ms: number): void {
+    this.delay_ms = delay_ms;
+  }
+
+  begin(): string {
+    return String(this.file.content.length);
+  }
+
+  write(bytes: Uint8Array, stored: () => void = () => {}): void {
     if (this.closed) throw new Error('written to after its end');
-    this.content += latin1Decode(bytes);
+    this.file.content += latin1Decode(bytes);
+    this.clock.after(this.delay_ms, stored);
+  }
+
+  cutBack(place: string): void {
+    this.file.content = this.file.content.slice(0, Number(place));
   }
 
   async close(): Promise<void> {
     this.closed = true;
   }
 }
+
+const silentClock: Clock = {
+  now_ms: () => 0,
+  wallclock_ms: () => 0,
+  after: () => ({ cancel: () => {} }),
+};
 
 /** A guest with its own end of the console. */
 export interface ConsoleGuest extends SimGuest {
@@ -100,9 +138,11 @@ export interface HostOptions extends Partial<XenconsoledOptions> {
   readonly faults?: Partial<FaultPlan>;
 }
 
-/** Where free-running indexes start, so that they soon wrap. */
 export interface GuestOptions {
+  /** Has hardware virtualisation: a PVH or HVM guest. */
+  readonly hvm?: boolean;
   readonly name?: string;
+  /** Where free-running indexes start, so that they soon wrap. */
   readonly firstIndex?: number;
   readonly keys?: Readonly<Record<string, string | number>>;
 }
@@ -114,6 +154,9 @@ export class ConsoleHost {
   readonly terminals: FakeTerminal[] = [];
   /** Every log that was opened, by name, in the order of opening. */
   readonly logs: { readonly name: string; readonly file: FakeLog }[] = [];
+  /** What is on the disk, by name, and the notes: both stay when the daemon is killed. */
+  readonly disk = new Map<string, FakeFile>();
+  readonly notes = new Map<string, string>();
   readonly lines: string[] = [];
   daemon: Xenconsoled | undefined;
   /** Called whenever the daemon opens a terminal. */
@@ -127,8 +170,7 @@ export class ConsoleHost {
   }
 
   async startDaemon(): Promise<Xenconsoled> {
-    const { log = { guest: true, hv: false }, timestamp = { guest: false, hv: false } } =
-      this.options;
+    const { seed: _, faults: __, ...options } = this.options;
     this.daemon = await startXenconsoled(
       {
         hypervisor: this.dom0.hypervisor,
@@ -140,15 +182,16 @@ export class ConsoleHost {
         }),
         openTerminal: () => this.openTerminal(),
         openLog: (name) => this.openLog(name),
+        openNote: (name) => this.openNote(name),
       },
-      { log, timestamp },
+      { ...XENCONSOLED_DEFAULTS, log: { guest: true, hv: false }, ...options },
     );
     return this.daemon;
   }
 
   /** What `xl create` does for a console. */
   addGuest(options: GuestOptions = {}): ConsoleGuest {
-    const guest = this.world.buildGuest();
+    const guest = this.world.buildGuest({ hvm: options.hvm ?? false });
     const page = guest.console.page.page(0);
     const view = XenconsInterface.view(page);
     const start = options.firstIndex ?? 0;
@@ -180,6 +223,15 @@ export class ConsoleHost {
     return this.logs.filter((log) => log.name === `guest-${name}.log`).pop()?.file;
   }
 
+  /** SIGKILL for the daemon; a viewer's pty and the files' descriptors end with it. */
+  async killDaemon(): Promise<void> {
+    this.dom0.restartProcess();
+    this.store.close();
+    this.daemon = undefined;
+    for (const { file } of this.logs) await file.close();
+    for (const terminal of this.terminals) terminal.close();
+  }
+
   /** Ends the daemon and says what is left of it. */
   async leftovers(): Promise<string[]> {
     if (this.daemon !== undefined) await this.world.finish(this.daemon.close());
@@ -199,9 +251,20 @@ export class ConsoleHost {
   }
 
   private openLog(name: string): FakeLog {
-    const file = new FakeLog();
+    const disk = this.disk.get(name) ?? new FakeFile();
+    this.disk.set(name, disk);
+    const file = new FakeLog(disk, this.dom0.clock);
     this.logs.push({ name, file });
     return file;
+  }
+
+  private openNote(name: string): Note {
+    return {
+      read: () => this.notes.get(name) ?? '',
+      write: (text) => this.notes.set(name, text),
+      close: () => {},
+      discard: () => this.notes.delete(name),
+    };
   }
 }
 

@@ -55,6 +55,16 @@ export class MemoryXenstore implements Xenstore {
     this.fire(path);
   }
 
+  async list(path: string): Promise<string[]> {
+    const below = [...this.nodes.keys()].filter((node) => node.startsWith(`${path}/`));
+    if (below.length === 0) throw new XenError('ENOENT', `list ${path}`);
+    return [...new Set(below.map((node) => node.slice(path.length + 1).split('/')[0] as string))];
+  }
+
+  async setPermissions(): Promise<void> {
+    // Everybody may do everything here.
+  }
+
   transaction<Result>(body: (nodes: XenstoreNodes) => Promise<Result>): Promise<Result> {
     return body(this);
   }
@@ -76,10 +86,8 @@ export class MemoryXenstore implements Xenstore {
   }
 
   read = this.refuse<string>('read');
-  list = this.refuse<string[]>('list');
   mkdir = this.refuse<void>('mkdir');
   getPermissions = this.refuse<Permission[]>('getPermissions');
-  setPermissions = this.refuse<void>('setPermissions');
   isDomainIntroduced = this.refuse<boolean>('isDomainIntroduced');
   introduce = this.refuse<void>('introduce');
   release = this.refuse<void>('release');

@@ -31,6 +31,24 @@ describe('a console', () => {
     expect(await host.leftovers()).toEqual([]);
   });
 
+  test.each([
+    ['a paravirtual guest by its grant', false, 0],
+    ['a paravirtual guest by its frame', false, 1],
+    ['an HVM guest by its grant', true, 0],
+    ['an HVM guest by its frame', true, 1],
+  ])('is that of %s', async (_, hvm, refuseMap) => {
+    const host = new ConsoleHost({ faults: { refuseMap } });
+    await host.startDaemon();
+    const guest = host.addGuest({ name: 'g', hvm });
+    guest.print(bytesOf('hello'));
+    await host.world.run();
+    only(host.terminals).type(bytesOf('ls\r'));
+    await host.world.run();
+    expect(host.logOf('g')?.content).toBe('hello');
+    expect(guest.received()).toBe('ls\r');
+    expect(await host.leftovers()).toEqual([]);
+  });
+
   test('carries every byte both ways in order, across index wrap, whatever Xen delays', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -82,6 +100,31 @@ describe('a console', () => {
     expect(await host.leftovers()).toEqual([]);
   });
 
+  test('with `keep` makes the guest wait for somebody to read, and loses nothing', async () => {
+    const host = new ConsoleHost({ overflow: 'keep' });
+    await host.startDaemon();
+    const guest = host.addGuest({ name: 'g', keys: { limit: 4096 } });
+    const other = host.addGuest({ name: 'other' });
+    await host.world.run();
+    const terminal = host.terminals[0]!;
+    terminal.room = 0;
+    const output = Array.from({ length: 20_000 }, (_, n) => String(n % 10)).join('');
+    guest.print(bytesOf(output));
+    other.print(bytesOf('fine'));
+    await host.world.run();
+    const logged = host.logOf('g')?.content.length ?? 0;
+    expect(logged).toBeGreaterThanOrEqual(4096);
+    expect(logged).toBeLessThan(4096 + 2048);
+    expect(host.logOf('other')?.content).toBe('fine');
+    for (let n = 0; n < 100; n++) {
+      terminal.makeRoom(300);
+      await host.world.run();
+    }
+    expect(terminal.shown).toBe(output);
+    expect(host.logOf('g')?.content).toBe(output);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
   test.each([1, 0])('with a limit of %s is shown whole to a viewer who is there', async (limit) => {
     const host = new ConsoleHost();
     await host.startDaemon();
@@ -117,16 +160,12 @@ describe('a console', () => {
     const guest = host.addGuest({ name: 'g' });
     guest.print(bytesOf('one '));
     await host.world.run();
-    host.dom0.restartProcess();
-    host.store.close();
-    host.daemon = undefined;
+    await host.killDaemon();
     guest.print(bytesOf('two '));
     await host.world.run();
-    for (const { file } of host.logs) await file.close();
-    for (const terminal of host.terminals) terminal.close();
     await host.startDaemon();
     await host.world.run();
-    expect(host.logOf('g')?.content).toBe('two ');
+    expect(host.logOf('g')?.content).toBe('one two ');
     only(host.terminals.slice(1)).type(bytesOf('x'));
     await host.world.run();
     expect(guest.received()).toBe('x');
@@ -204,16 +243,6 @@ describe('the keys', () => {
     other.print(bytesOf('fine'));
     await host.world.run();
     expect(host.logOf('other')?.content).toBe('fine');
-    expect(await host.leftovers()).toEqual([]);
-  });
-
-  test('find the page by its frame number when there is no grant', async () => {
-    const host = new ConsoleHost({ faults: { refuseMap: 1 } });
-    await host.startDaemon();
-    const guest = host.addGuest({ name: 'g' });
-    guest.print(bytesOf('hello'));
-    await host.world.run();
-    expect(host.logOf('g')?.content).toBe('hello');
     expect(await host.leftovers()).toEqual([]);
   });
 

@@ -27,8 +27,7 @@ function ends() {
   const [clientChannel, serverChannel] = channelPair();
   const [clientPages, serverPages] = [mapping(memory), mapping(memory)];
   const client = xenstoreRingStream(clientPages, clientChannel, 'client');
-  const server = xenstoreRingStream(serverPages, serverChannel, 'server');
-  return { memory, client, server, clientPages, clientChannel, serverChannel };
+  return { memory, client, clientPages, serverPages, clientChannel, serverChannel };
 }
 
 describe('the xenstore ring', () => {
@@ -36,12 +35,15 @@ describe('the xenstore ring', () => {
   const word = (memory: Uint8Array, at: number) => new DataView(memory.buffer).getUint32(at, true);
 
   test('has requests and replies where xs_wire.h has them', () => {
-    const { memory, client, server } = ends();
+    const { memory, client, serverPages, serverChannel } = ends();
+    const server = xenstoreRingStream(serverPages, serverChannel, 'server');
     const bytes = encodePacket(packet);
     client.write(bytes);
     expect(memory.subarray(0, bytes.length)).toEqual(bytes);
     expect(word(memory, 2052)).toBe(bytes.length);
     expect(new PacketStream(server).receive()).toEqual(packet);
+    expect(word(memory, 2048), 'what the server has not given free').toBe(0);
+    server.release();
     expect(word(memory, 2048)).toBe(bytes.length);
     server.write(bytes.subarray(0, 5));
     expect(memory.subarray(1024, 1029)).toEqual(bytes.subarray(0, 5));
@@ -59,9 +61,9 @@ describe('the xenstore ring', () => {
   });
 
   test('carries what is larger than itself, through a whole client and a whole xenstored', async () => {
-    const { client, server, clientChannel, serverChannel } = ends();
+    const { client, serverPages, clientChannel, serverChannel } = ends();
     const xenstored = startXenstored({ clock: nodeClock, log: silentLog });
-    xenstored.attachSocket(server, 'ring');
+    xenstored.attachKernelRing(serverPages, serverChannel);
     const store = new XenstoreClient(client, nodeClock);
     let delivering = true;
     const delivery = (async () => {

@@ -66,6 +66,19 @@ describe('a guest', () => {
     expect(await sim.reply(tools, XS_IS_DOMAIN_INTRODUCED, '1|')).toBe('T|');
   });
 
+  test('XSA-38: that says it took replies which were not there is ignored, and told so', async () => {
+    const guest = await sim.guest(1);
+    // Or its own end would take the whole ring for replies, again and again.
+    guest.deaf = true;
+    page(1).rsp_cons = page(1).rsp_prod + 1;
+    guest.send(XS_READ, '/|');
+    await sim.settle();
+    expect(page(1).error).toBe(XENSTORE_ERROR_RINGIDX);
+    for (let i = 0; i < 1000; i++) sim.guests.get(1)?.xenstore.channel.notify();
+    expect(await sim.reply(guest, XS_READ, '/|')).toBeUndefined();
+    expect(await sim.reply(tools, XS_READ, '/|')).toBe('');
+  });
+
   test('XSA-72: gets E2BIG for a list above 4096 bytes, and the list in parts', async () => {
     const guest = await sim.guest(1);
     const names = Array.from({ length: 300 }, (_, index) => `a-rather-long-name-${index}`);
@@ -104,6 +117,7 @@ describe('a guest', () => {
     expect(written).toBeGreaterThan(10);
     expect(written).toBeLessThan(1500);
     await sim.ask(tools, XS_TRANSACTION_END, 'F|', transaction);
+    expect(sim.xenstored.status().transactions).toBe(0);
     // With nobody's transaction in the way it may go on as it likes.
     await sim.world.run({ for_ms: 20_000 });
     expect(await sim.reply(tools, XS_READ, '/local/domain/1/x|')).toBe('4999');
@@ -177,10 +191,13 @@ describe('a guest', () => {
     const guest = await sim.guestWithHome(1);
     const token = 't'.repeat(4080);
     expect((await sim.ask(guest, XS_WATCH, `a|${token}|`)).events).toEqual([`a|${token}|`]);
+    await sim.ask(tools, XS_WATCH, '/local/domain/1/a|t|');
     expect(await sim.ask(guest, XS_WRITE, 'a/longer-than-that|')).toEqual({
       reply: 'OK|',
       events: [],
     });
+    // Those whose token is shorter do.
+    expect(tools.take().events).toEqual(['/local/domain/1/a/longer-than-that|t|']);
   });
 
   test('XSA-325: that is ignored is still reported when it dies', async () => {
@@ -260,6 +277,7 @@ describe('a guest', () => {
     'XSA-%i: whose creation fails in a transaction breaks nothing',
     async () => {
       const guest = await sim.guestWithHome(1);
+      const before = await usage(1, 'memory');
       const transaction = await startTransaction(guest);
       await sim.ask(guest, XS_MKDIR, 'a/b/c|', transaction);
       await sim.ask(guest, XS_RM, 'a|', transaction);
@@ -271,6 +289,8 @@ describe('a guest', () => {
       expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', failing)).toBe('!ENOMEM');
       expect(await sim.reply(guest, XS_WRITE, `e/f|${'x'.repeat(2048)}`)).toBe('!ENOSPC');
       expect(await usage(1, 'nodes')).toBe(2);
+      expect(await sim.reply(guest, XS_RM, 'd|')).toBe('OK|');
+      expect(await usage(1, 'memory')).toBe(before);
     },
   );
 
@@ -342,6 +362,7 @@ describe('a guest', () => {
 
   test('XSA-440: is charged rightly after two transactions that remove the same', async () => {
     const guest = await sim.guestWithHome(1);
+    const before = await usage(1, 'memory');
     await sim.ask(guest, XS_MKDIR, 'a/b|');
     const first = await startTransaction(guest);
     const second = await startTransaction(guest);
@@ -351,6 +372,7 @@ describe('a guest', () => {
     expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', first)).toBe('OK|');
     expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', second)).toBe('OK|');
     expect(await usage(1, 'nodes')).toBe(1);
+    expect(await usage(1, 'memory')).toBe(before);
   });
 
   test('XSA-481: gets EINVAL for /local/domain/', async () => {
@@ -359,15 +381,24 @@ describe('a guest', () => {
       expect(await sim.reply(guest, type, '/local/domain/|')).toBe('!EINVAL');
     }
     expect(await sim.reply(guest, XS_WATCH, '/local/domain/|t|')).toBe('!EINVAL');
+    expect(await sim.reply(guest, XS_WRITE, '/local/domain/|x')).toBe('!EINVAL');
+    expect(await sim.reply(guest, XS_SET_PERMS, '/local/domain/|b1|')).toBe('!EINVAL');
+    expect(await sim.reply(guest, XS_DIRECTORY_PART, '/local/domain/|0|')).toBe('!EINVAL');
+    expect(sim.xenstored.status().watches).toBe(0);
   });
 
   test('XSA-484: that resets its watches inside a transaction loses that transaction', async () => {
     const guest = await sim.guestWithHome(1);
-    const transaction = await startTransaction(guest);
-    await sim.ask(guest, XS_WRITE, 'x|', transaction);
-    expect(await sim.reply(guest, XS_RESET_WATCHES, '|', transaction)).toBe('OK|');
-    expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', transaction)).toBe('!ENOENT');
-    expect(sim.xenstored.status().transactions).toBe(0);
+    const before = await usage(1, 'memory');
+    for (let round = 0; round < 20; round++) {
+      const transaction = await startTransaction(guest);
+      await sim.ask(guest, XS_WRITE, 'x|', transaction);
+      await sim.ask(guest, XS_WATCH, 'x|t|');
+      expect(await sim.reply(guest, XS_RESET_WATCHES, '|', transaction)).toBe('OK|');
+      expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', transaction)).toBe('!ENOENT');
+    }
+    expect(sim.xenstored.status()).toMatchObject({ transactions: 0, watches: 0 });
+    expect(await usage(1, 'memory')).toBe(before);
   });
 
   test('that sends random bytes harms nobody else', async () => {

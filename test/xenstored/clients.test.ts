@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { silentLog } from '../../src/base/log.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
-import { listenXenstoreSocket, type XenstoreListener } from '../../src/node/xenstore-socket.ts';
+import type { SocketListener } from '../../src/node/socket-path.ts';
+import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 
 const PROGRAMS = '/usr/lib/xen-4.17/bin';
@@ -20,7 +21,7 @@ describe.skipIf(!installed)(
   () => {
     const directory = mkdtempSync(join(tmpdir(), 'xenstored-'));
     let xenstored: Xenstored;
-    let listener: XenstoreListener;
+    let listener: SocketListener;
 
     beforeAll(async () => {
       xenstored = startXenstored({ clock: nodeClock, log: silentLog });

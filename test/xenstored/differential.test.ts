@@ -214,7 +214,10 @@ function comparable(packet: Packet): string {
   const text = describePacket({ ...packet, transactionId: Math.min(packet.transactionId, 1) });
   if (packet.type === XS_TRANSACTION_START) return text.replace(/\d+\|/, 'NUMBER|');
   if (packet.type === XS_DIRECTORY_PART) return text.replace(/(\d) \d+\|/, '$1 GENERATION|');
-  if (packet.type === XS_CONTROL) return text.replace(/(outstanding|memory) *: *\d+/g, '$1');
+  if (packet.type === XS_CONTROL) {
+    // The most that was used is not told by 4.17's.
+    return text.replace(/ \(max: *\d+\)/g, '').replace(/(outstanding|memory) *: *\d+/g, '$1');
+  }
   return text;
 }
 

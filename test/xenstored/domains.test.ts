@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   XENSTORE_CONNECTED,
   XENSTORE_RECONNECT,
+  XENSTORE_SERVER_FEATURE_RECONNECTION,
   XenstoreDomainInterface,
   XS_DIRECTORY,
   XS_GET_PERMS,
@@ -20,6 +21,7 @@ import {
   XS_WRITE,
 } from '../../src/abi/io/xs_wire.ts';
 import { SHUTDOWN_crash, SHUTDOWN_suspend } from '../../src/abi/sched.ts';
+import type { SimGuest } from '../../src/hypervisor/sim/world.ts';
 import type { XenstoredOptions } from '../../src/xenstored/options.ts';
 import type { RawClient } from './raw-client.ts';
 import { SimXenstored } from './sim-xenstored.ts';
@@ -85,6 +87,58 @@ describe('a domain', () => {
     await sim.settle();
     expect(await sim.reply(again, XS_READ, '/|')).toBe('!EACCES');
     expect(pageOf(1).error).toBe(0);
+  });
+
+  test('that asks for it begins its ring anew: no watches, no transactions, empty rings', async () => {
+    const guest = await sim.guestWithHome(1);
+    expect(pageOf(1).server_features & XENSTORE_SERVER_FEATURE_RECONNECTION).not.toBe(0);
+    await sim.ask(guest, XS_WATCH, 'x|t|');
+    await sim.ask(guest, XS_TRANSACTION_START, '|');
+    guest.deaf = true;
+    guest.stream.write(new Uint8Array(7));
+    await sim.ask(tools, XS_WRITE, '/local/domain/1/x|1');
+    guest.stream.close();
+    pageOf(1).connection = XENSTORE_RECONNECT;
+    sim.guests.get(1)?.xenstore.channel.notify();
+    await sim.settle();
+    expect(pageOf(1).connection).toBe(XENSTORE_CONNECTED);
+    const { req_cons, req_prod, rsp_cons, rsp_prod } = pageOf(1);
+    expect([req_cons, req_prod, rsp_cons, rsp_prod]).toEqual([0, 0, 0, 0]);
+    expect(sim.xenstored.status()).toMatchObject({ watches: 0, transactions: 0 });
+    const again = sim.connectRing(1);
+    await sim.settle();
+    expect(await sim.ask(again, XS_READ, 'x|')).toEqual({ reply: '1', events: [] });
+  });
+
+  test('that broke a rule can begin its ring anew, also when xenstored was killed in between', async () => {
+    const guest = await sim.guestWithHome(1);
+    guest.stream.write(new Uint8Array(16).fill(0xff));
+    await sim.settle();
+    expect(pageOf(1).error).not.toBe(0);
+    guest.stream.close();
+    pageOf(1).connection = XENSTORE_RECONNECT;
+    sim.kill();
+    await sim.settle();
+    expect(pageOf(1).connection).toBe(XENSTORE_CONNECTED);
+    expect(pageOf(1).error).toBe(0);
+    tools = sim.socket();
+    const again = sim.connectRing(1);
+    await sim.settle();
+    expect(await sim.reply(again, XS_WRITE, 'x|1')).toBe('OK|');
+  });
+
+  test('that asks for its ring and has closed its port harms only itself', async () => {
+    const guest = await sim.guestWithHome(1);
+    guest.stream.close();
+    pageOf(1).connection = XENSTORE_RECONNECT;
+    const { channel } = (sim.guests.get(1) as SimGuest).xenstore;
+    channel.notify();
+    channel.close();
+    await sim.settle();
+    expect(sim.log).toContainEqual(
+      expect.stringContaining('the ring of domain 1 cannot be had again'),
+    );
+    expect(await sim.reply(tools, XS_READ, '/local/domain/1|')).toBe('');
   });
 
   test('that cannot be introduced leaves nothing behind', async () => {

@@ -1,31 +1,67 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { PersistentMap } from '../../src/xenstored/persistent-map.ts';
+import { keyedHash, type StringHash } from '../../src/xenstored/string-hash.ts';
 
-/** Two strings with the same FNV-1a hash. */
-const COLLIDING = ['costarring', 'liquid'] as const;
+/** From one that tells all keys apart to one that tells none. */
+const HASHES: readonly StringHash[] = [
+  keyedHash(1, 2),
+  (text) => keyedHash(1, 2)(text) & 0xff,
+  (text) => keyedHash(1, 2)(text) & (0xff << 24),
+  (text) => text.length,
+  () => -1,
+];
+
+type Changes = readonly (readonly [key: string, value: number | undefined])[];
+
+const changes = fc.array(
+  fc.tuple(fc.string({ maxLength: 2 }), fc.option(fc.nat(9), { nil: undefined })),
+  { maxLength: 200, size: 'max' },
+);
+
+function changed(map: PersistentMap<number>, by: Changes): PersistentMap<number> {
+  let now = map;
+  for (const [key, value] of by) now = value === undefined ? now.delete(key) : now.set(key, value);
+  return now;
+}
 
 describe('a persistent map', () => {
-  test('holds what a Map would hold after the same changes', () => {
-    const key = fc.oneof(fc.constantFrom(...COLLIDING), fc.string({ maxLength: 2 }));
-    const change = fc.tuple(key, fc.option(fc.nat(), { nil: undefined }));
+  test.each(HASHES)('holds what a Map would hold after the same changes (hash %#)', (hashOf) => {
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 200, size: 'max' }), (changes) => {
-        let map = PersistentMap.empty<number>();
+      fc.property(changes, (all) => {
+        let map = PersistentMap.empty<number>(hashOf);
         const model = new Map<string, number>();
-        for (const [name, value] of changes) {
-          if (value === undefined) {
-            map = map.delete(name);
-            model.delete(name);
-          } else {
-            map = map.set(name, value);
-            model.set(name, value);
-          }
+        for (const [key, value] of all) {
+          map = changed(map, [[key, value]]);
+          if (value === undefined) model.delete(key);
+          else model.set(key, value);
           expect(map.size).toBe(model.size);
         }
-        for (const [name] of changes) expect(map.get(name)).toBe(model.get(name));
+        for (const [key] of all) expect(map.get(key)).toBe(model.get(key));
+        const empty = PersistentMap.empty<number>(hashOf);
+        const differences = [...map.differences(empty)];
+        expect(new Map(differences.map(({ key, one }) => [key, one]))).toEqual(model);
       }),
-      { numRuns: 100 },
+      { numRuns: 30 },
+    );
+  });
+
+  test.each(HASHES)('tells where two versions differ (hash %#)', (hashOf) => {
+    fc.assert(
+      fc.property(changes, changes, (before, after) => {
+        const one = changed(PersistentMap.empty<number>(hashOf), before);
+        const other = changed(one, after);
+        const expected = new Map<string, [number | undefined, number | undefined]>();
+        for (const [key] of after) {
+          if (one.get(key) !== other.get(key)) expected.set(key, [one.get(key), other.get(key)]);
+        }
+        const told = [...one.differences(other)];
+        expect(told.length).toBe(expected.size);
+        for (const { key, one: ours, other: theirs } of told) {
+          expect([ours, theirs]).toEqual(expected.get(key));
+        }
+      }),
+      { numRuns: 30 },
     );
   });
 
@@ -45,11 +81,12 @@ describe('a persistent map', () => {
   });
 
   test('tells keys with the same hash apart', () => {
-    const [a, b] = COLLIDING;
-    const both = PersistentMap.empty<number>().set(a, 1).set(b, 2);
-    expect([both.get(a), both.get(b), both.size]).toEqual([1, 2, 2]);
-    const one = both.set(b, 3).delete(a);
-    expect([one.get(a), one.get(b), one.size]).toEqual([undefined, 3, 1]);
-    expect(one.delete(a)).toBe(one);
+    const both = PersistentMap.empty<number>(() => 7)
+      .set('a', 1)
+      .set('b', 2);
+    expect([both.get('a'), both.get('b'), both.size]).toEqual([1, 2, 2]);
+    const one = both.set('b', 3).delete('a');
+    expect([one.get('a'), one.get('b'), one.size]).toEqual([undefined, 3, 1]);
+    expect(one.delete('a')).toBe(one);
   });
 });

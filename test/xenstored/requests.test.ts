@@ -322,7 +322,7 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'check|x|', '!EINVAL'],
       ['tools', XS_CONTROL, 'log|maybe|', '!EINVAL'],
       ['tools', XS_CONTROL, 'memreport|', '!EINVAL'],
-      ['tools', XS_CONTROL, 'live-update|-s|', 'Live update is not supported.|'],
+      ['tools', XS_CONTROL, 'live-update|-s|', 'live update: the file comes first (EINVAL)|'],
     ]));
 
   test('lists watches and transactions', async () => {
@@ -496,7 +496,7 @@ describe('watches', () => {
 });
 
 describe('features', () => {
-  const ALL = '14|';
+  const ALL = '15|';
 
   test('are told to whoever asks, and of a domain to the privileged', () =>
     play([
@@ -515,7 +515,7 @@ describe('features', () => {
     const offered = (domid: number) =>
       XenstoreDomainInterface.view((sim.guests.get(domid) as SimGuest).xenstore.page.page(0))
         .server_features;
-    expect(offered(1)).toBe(14);
+    expect(offered(1)).toBe(15);
     sim.build(3);
     await play([
       ['tools', XS_SET_FEATURE, '1|2|', '!EBUSY'],

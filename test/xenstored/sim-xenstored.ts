@@ -1,13 +1,19 @@
 /** Our xenstored in domain 0 of a simulated world, its clients, and domains to introduce. */
 import { XS_INTRODUCE, XS_SET_PERMS } from '../../src/abi/io/xs_wire.ts';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
+import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { XenError } from '../../src/base/errors.ts';
 import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
-import type { EventChannel, Pages } from '../../src/hypervisor/contract.ts';
+import type { EventChannel, Pages, SharedPages } from '../../src/hypervisor/contract.ts';
 import { type SimGuest, SimWorld } from '../../src/hypervisor/sim/world.ts';
-import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
-import type { XenstoredOptions } from '../../src/xenstored/options.ts';
+import { recover } from '../../src/xenstored/journal/recovery.ts';
+import type { Successor } from '../../src/xenstored/live-update.ts';
+import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+import type { ServerState } from '../../src/xenstored/state.ts';
+import { Killed, MemoryJournal } from './journal/memory-journal.ts';
+import { LinuxFront } from './linux-front.ts';
 import { RawClient } from './raw-client.ts';
 
 /** Bytes that the memory between a socket's two ends holds. */
@@ -24,36 +30,64 @@ function lent<Handle extends Pages | EventChannel>(handle: Handle): Handle {
   });
 }
 
+/** The host boots once. */
+const EPOCH = 'boot';
+
+/** The stream itself holds nothing back. */
+const nothing = () => new Uint8Array(0);
+const handover = (fd: number) => ({ fd, unread: nothing, unsent: nothing });
+
 export class SimXenstored {
   readonly world: SimWorld;
-  readonly xenstored: Xenstored;
+  xenstored: Xenstored;
   /** What was logged, as `warn: message`. */
   readonly log: string[] = [];
+  readonly journal = new MemoryJournal();
   readonly guests = new Map<number, SimGuest>();
+  /** What a live update would start, by its file. */
+  readonly successors = new Map<string, Successor>();
   /** Dom0's own kernel. */
   readonly kernel: RawClient;
-  private sockets = 0;
+  private readonly options: Partial<XenstoredOptions>;
+  /** The server's ends, by the descriptors that they would have. */
+  private readonly sockets = new Map<number, ByteStream>();
   private readonly dom0;
+  private readonly kernelPage: SharedPages;
+  private readonly kernelChannel: EventChannel;
   private readonly rings: RawClient[] = [];
 
   constructor(options: Partial<XenstoredOptions> = {}, seed = 1) {
     this.world = new SimWorld({ seed });
     this.dom0 = this.world.createDomain();
-    const { hypervisor, control, clock } = this.dom0;
-    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
-    const parts = { hypervisor, domainControl: control, clock, log, options };
-    this.xenstored = startXenstored(parts);
+    this.options = options;
     const { kernel } = this.dom0;
-    const page = kernel.grants.share(DOM0, 1, 'read-write');
-    const channel = kernel.events.allocateUnbound(DOM0);
-    const ours = hypervisor.events.bindInterdomain(DOM0, channel.port);
-    this.xenstored.attachKernelRing(hypervisor.grants.map(DOM0, page.refs), ours);
-    this.kernel = new RawClient(xenstoreRingStream(page, channel, 'client'));
+    this.kernelPage = kernel.grants.share(DOM0, 1, 'read-write');
+    this.kernelChannel = kernel.events.allocateUnbound(DOM0);
+    this.xenstored = this.start(undefined);
+    this.kernel = new RawClient(new LinuxFront(this.kernelPage, this.kernelChannel));
+  }
+
+  /** Kills xenstored as SIGKILL does, and starts another that takes up the state; sockets, too. */
+  takeOver(state: ServerState): void {
+    this.dom0.restartProcess();
+    this.xenstored = this.start(state);
+  }
+
+  /** Kills xenstored as SIGKILL does, and starts another that has its journal and nothing else. */
+  kill(): void {
+    this.journal.killAfter = undefined;
+    this.dom0.restartProcess();
+    for (const socket of this.sockets.values()) socket.close();
+    const { quotas } = DEFAULT_OPTIONS;
+    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
+    this.xenstored = this.start(recover(this.journal.bytes, quotas, EPOCH, log));
   }
 
   socket(): RawClient {
     const [ours, theirs] = bytePipe(this.world.clock, SOCKET_CAPACITY);
-    this.xenstored.attachSocket(theirs, `socket ${++this.sockets}`);
+    const fd = this.sockets.size + 1;
+    this.sockets.set(fd, theirs);
+    this.xenstored.attachSocket(theirs, `socket ${fd}`, handover(fd));
     return new RawClient(ours);
   }
 
@@ -67,9 +101,7 @@ export class SimXenstored {
   /** The guest's end of its ring. */
   connectRing(domid: number): RawClient {
     const { xenstore } = this.guests.get(domid) as SimGuest;
-    const client = new RawClient(
-      xenstoreRingStream(lent(xenstore.page), lent(xenstore.channel), 'client'),
-    );
+    const client = new RawClient(new LinuxFront(lent(xenstore.page), lent(xenstore.channel)));
     this.rings.push(client);
     return client;
   }
@@ -114,9 +146,48 @@ export class SimXenstored {
     return (await this.ask(client, type, payload, transactionId)).reply;
   }
 
-  /** Runs until nothing is left to do but to wait. */
+  /**
+   * Runs until nothing is left to do but to wait. Where the journal kills xenstored on the way,
+   * another one recovers from it and goes on.
+   */
   async settle(): Promise<void> {
-    await this.world.run({ for_ms: 1000 });
+    for (;;) {
+      try {
+        await this.world.run({ for_ms: 1000 });
+        return;
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        this.kill();
+      }
+    }
+  }
+
+  private start(state: ServerState | undefined): Xenstored {
+    const { hypervisor, control, clock } = this.dom0;
+    const log = logTo((level, message) => this.log.push(`${level}: ${message}`));
+    const xenstored = startXenstored({
+      hypervisor,
+      domainControl: control,
+      clock,
+      log,
+      options: this.options,
+      state,
+      journal: { storage: this.journal, epoch: EPOCH },
+      succession: {
+        find: (file) => {
+          const found = this.successors.get(file);
+          if (found === undefined) throw new XenError('ENOENT', `find ${file}`);
+          return found;
+        },
+      },
+      adoptSocket: ({ fd }) => ({
+        stream: this.sockets.get(fd) as ByteStream,
+        handover: handover(fd),
+      }),
+    });
+    const ours = hypervisor.events.bindInterdomain(DOM0, this.kernelChannel.port);
+    xenstored.attachKernelRing(hypervisor.grants.map(DOM0, this.kernelPage.refs), ours);
+    return xenstored;
   }
 
   /** Ends everything; what is still held then is returned. */

@@ -54,8 +54,8 @@ export async function runGuest(guest: SimGuest, seed: number, log: Log): Promise
 
   const name = await store.read('name');
   await say(`${name} is up as domain ${await store.read('domid')}\r\n`);
-  const { hypervisor } = domain;
-  const disk = await BlockFront.connect({ hypervisor, xenstore: store, log, devid: XVDA });
+  const { hypervisor, clock } = domain;
+  const disk = await BlockFront.connect({ hypervisor, xenstore: store, clock, log, devid: XVDA });
   await say(`xvda has ${disk.info.size / disk.info.sectorSize} sectors\r\n`);
   await say(`${await exerciseDisk(disk, new Prng(seed))}\r\n`);
   await say(PROMPT);

@@ -5,7 +5,7 @@ import type { Log } from '../../base/log.ts';
 import { MemoryDisk } from '../../block/memory-disk.ts';
 import type { SimDomain, SimGuest } from '../../hypervisor/sim/world.ts';
 import type { Terminal } from '../../xenconsoled/terminal.ts';
-import { startXenconsoled } from '../../xenconsoled/xenconsoled.ts';
+import { startXenconsoled, XENCONSOLED_DEFAULTS } from '../../xenconsoled/xenconsoled.ts';
 import { XenstoreClient } from '../../xenstore/client.ts';
 import { domainHome } from '../../xenstore/path.ts';
 import type { Xenstore } from '../../xenstore/xenstore.ts';
@@ -60,6 +60,10 @@ async function awaitValue(store: Xenstore, path: string): Promise<string> {
   return text;
 }
 
+function refuse(what: string): never {
+  throw new Error(`the simulated host has no use for ${what}`);
+}
+
 /**
  * Starts xenstored, xenconsoled and blkback in `dom0`.
  *
@@ -95,9 +99,11 @@ export async function startHost(
       clock,
       log: logOf('xenconsoled'),
       openTerminal: () => terminals.open(),
-      openLog: () => ({ write() {}, close: async () => {} }),
+      // Nothing is logged, so neither is ever opened.
+      openLog: () => refuse('a log'),
+      openNote: () => refuse('a note'),
     },
-    { log: { guest: false, hv: false }, timestamp: { guest: false, hv: false } },
+    XENCONSOLED_DEFAULTS,
   );
   const blkback = await startBlkback({
     hypervisor,

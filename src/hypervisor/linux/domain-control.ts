@@ -1,10 +1,12 @@
 /** The privileged calls through /dev/xen/privcmd; for dom0 and other privileged domains. */
 import { XenDomctlGetdomaininfo } from '../../abi/domctl.ts';
+import { EVTCHNSTAT_interdomain, EvtchnStatus } from '../../abi/event_channel.ts';
 import {
   XEN_SYSCTL_INTERFACE_VERSION,
   XenSysctlGetdomaininfolist,
   XenSysctlReadconsole,
 } from '../../abi/sysctl.ts';
+import { DOMID_SELF } from '../../abi/xen.ts';
 import { errorCode, XenError } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
 import type { DomainControl, DomainInfo, Pages } from '../contract.ts';
@@ -64,6 +66,24 @@ export class LinuxDomainControl extends DomainListing implements DomainControl {
       this.device.sysctl('readconsole', this.consoleOperation, this.consoleBuffer),
     );
     return request.count === 0 ? undefined : this.consoleBuffer.slice(0, request.count);
+  }
+
+  /**
+   * The peer's port of one of this domain's channels, whichever process has it open; `undefined`
+   * where there is no such channel or it has no peer.
+   */
+  peerPort(port: number): number | undefined {
+    const operation = new Uint8Array(EvtchnStatus.size);
+    const view = EvtchnStatus.view(operation);
+    view.dom = DOMID_SELF;
+    view.port = port;
+    try {
+      this.device.eventChannelStatus(operation);
+    } catch (error) {
+      if (errorCode(error) === 'EINVAL') return undefined;
+      throw error;
+    }
+    return view.status === EVTCHNSTAT_interdomain ? view.peer_port : undefined;
   }
 
   /** Lets go of all frames that are still mapped, and of the device. Idempotent. */

@@ -60,6 +60,20 @@ export class LinuxEventChannels implements EventChannels, ChannelOwner {
     this.device.unbind(port);
   }
 
+  /**
+   * The descriptor of the device, for a program that takes the place of this one and keeps our
+   * ports. None is left masked, or that program would never hear of it; it has to look for itself
+   * for whatever was signalled and not served.
+   */
+  handOver(): number {
+    const masked = [...this.open.values()].filter((channel) => channel.takeMask());
+    for (let at = 0; at < masked.length; at += BATCH_MAX) {
+      const ports = Uint32Array.from(masked.slice(at, at + BATCH_MAX), ({ port }) => port);
+      this.device.unmask(ports, ports.length);
+    }
+    return this.device.fd;
+  }
+
   serveLater(channel: PortChannel): void {
     if (this.later.size === 0) setImmediate(() => this.serveDeferred());
     this.later.add(channel);

@@ -14,7 +14,7 @@ export interface LinuxHypervisorOptions {
 
 const supports: Supports = { detach: true, contiguousMaps: true, loopback: true };
 
-class LinuxHypervisor implements Hypervisor {
+export class LinuxHypervisor implements Hypervisor {
   readonly domid: DomId;
   readonly grants = new LinuxGrantTable();
   readonly events: LinuxEventChannels;
@@ -37,6 +37,6 @@ class LinuxHypervisor implements Hypervisor {
  * open. Throws ENOENT when this is not a domain of Xen or a module is not loaded, EACCES without
  * the right to open the devices.
  */
-export function openLinuxHypervisor(options: LinuxHypervisorOptions = {}): Hypervisor {
+export function openLinuxHypervisor(options: LinuxHypervisorOptions = {}): LinuxHypervisor {
   return new LinuxHypervisor(options.domid ?? ownDomid());
 }

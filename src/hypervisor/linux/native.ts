@@ -58,6 +58,7 @@ export interface NativePrivcmd {
     operation: Uint8Array,
     buffer: Uint8Array,
   ): void;
+  eventChannelStatus(operation: Uint8Array): void;
   close(): void;
 }
 
@@ -67,6 +68,21 @@ export interface NativePoller {
   stop(): void;
   ref(): void;
   unref(): void;
+  close(): void;
+}
+
+/** Unix sockets that are served together, native/socket_set.cc. */
+export interface NativeSocketSet {
+  /** Four words for each socket that the callback is called for: id, start, count or errno, writable. */
+  readonly arrivals: Int32Array;
+  readonly input: Uint8Array;
+  /** Four words for each run of bytes to be sent: id, start, length, and then count or errno. */
+  readonly departures: Int32Array;
+  readonly output: Uint8Array;
+  add(fd: number): number;
+  await(id: number, events: number): void;
+  send(count: number): void;
+  remove(id: number): void;
   close(): void;
 }
 
@@ -82,13 +98,32 @@ export interface Native {
     fd: number,
     callback: (events: number) => void,
   ) => NativePoller;
+  /** `callback` gets how many sockets `arrivals` tells of. */
+  readonly SocketSet: new (
+    callback: (count: number) => void,
+  ) => NativeSocketSet;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
+  adoptUnix(fd: number, backlog: number): void;
   acceptUnix(fd: number): number;
-  receive(fd: number, bytes: Uint8Array): number;
-  send(fd: number, bytes: Uint8Array): number;
+  /** Another program in the place of this one, native/process.cc. It keeps those descriptors and the standard ones. */
+  execute(
+    path: string,
+    args: readonly string[],
+    environment: readonly string[],
+    descriptors: Int32Array,
+  ): void;
+  /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
+  setAside(fd: number, pages: number): number;
+  /**
+   * Gives the storage of a range of a file or block device back, native/file.cc. The callback gets 0
+   * or a negative errno; until then the descriptor must stay open.
+   */
+  discard(fd: number, position: number, length: number, callback: (result: number) => void): void;
+  /** Locks a file by flock(2) without waiting; false when somebody else has the lock. */
+  tryLock(fd: number, exclusive: boolean): boolean;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readlinkSync,
   readSync,
   rmSync,
   writeFileSync,
@@ -101,7 +102,7 @@ class FileRing implements ByteStream {
 export type DomainState = 'running' | 'shutdown' | 'dying' | 'gone';
 
 export class CDaemon {
-  private readonly directory: string;
+  readonly directory: string;
   private readonly daemon: ChildProcess;
   private readonly events: number;
   private readonly states = Buffer.alloc(DOMAINS_MAX, '-');
@@ -128,11 +129,31 @@ export class CDaemon {
     return daemon;
   }
 
+  /** Where clients connect, also of whoever takes over from it. */
+  get socketPath(): string {
+    return join(this.directory, 'socket');
+  }
+
+  /** What clients, and those who ask it for something, are to be started with. */
+  get environment(): NodeJS.ProcessEnv {
+    return { ...process.env, XENSTORED_RUNDIR: this.directory };
+  }
+
+  /** What it has written, whichever program it was. */
+  get log(): string {
+    return this.output;
+  }
+
+  /** Which program it is by now. */
+  get program(): string {
+    return readlinkSync(`/proc/${this.daemon.pid}/exe`);
+  }
+
   /** A client of the tools. Tried again while the daemon starts, or has another to accept. */
   async connectSocket(): Promise<ByteStream> {
     for (let tries = 0; ; tries++) {
       try {
-        const socket = createConnection(join(this.directory, 'socket'));
+        const socket = createConnection(this.socketPath);
         await once(socket, 'connect');
         return socketStream(socket);
       } catch (error) {

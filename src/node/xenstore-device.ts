@@ -1,0 +1,105 @@
+/** Xenstore through the domain's own kernel, /dev/xen/xenbus: how any domain but xenstored's reaches it. */
+import { closeSync, constants, existsSync, openSync, readSync, writeSync } from 'node:fs';
+import type { ByteStream } from '../base/byte-stream.ts';
+import { errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { XenstoreClient } from '../xenstore/client.ts';
+import { nodeClock } from './clock.ts';
+import { connectXenstoreSocket, xenstoreSocketPath } from './xenstore-socket.ts';
+
+const DEVICE = '/dev/xen/xenbus';
+
+/** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
+interface Poller {
+  start(events: number): void;
+  stop(): void;
+  close(): void;
+}
+
+/** The part of the native shim that the device needs. */
+export interface NativePoll {
+  readonly READABLE: number;
+  readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;
+}
+
+class DeviceStream implements ByteStream {
+  private readonly fd: number;
+  private readonly poller: Poller;
+  private readonly readable: number;
+  private handler: () => void = () => {};
+  private failed = false;
+  private closed = false;
+
+  constructor(native: NativePoll, fd: number) {
+    this.fd = fd;
+    this.readable = native.READABLE;
+    this.poller = new native.Poller(fd, (events) => {
+      if (events < 0) this.failed = true;
+      this.handler();
+    });
+  }
+
+  read(target: Uint8Array): number {
+    return this.attempt(() => readSync(this.fd, target));
+  }
+
+  /** The driver takes any length at once. */
+  write(source: Uint8Array): number {
+    return this.attempt(() => writeSync(this.fd, source));
+  }
+
+  onReady(handler: () => void): void {
+    this.handler = handler;
+    if (!this.ended) this.poller.start(this.readable);
+  }
+
+  get ended(): boolean {
+    return this.failed || this.closed;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.poller.close();
+    closeSync(this.fd);
+  }
+
+  private attempt(transfer: () => number): number {
+    if (this.ended) return 0;
+    try {
+      return transfer();
+    } catch (error) {
+      if (errorCode(error) === 'EAGAIN') return 0;
+      this.failed = true;
+      this.poller.stop();
+      setImmediate(() => this.handler());
+      return 0;
+    }
+  }
+}
+
+function connectXenstoreDevice(native: NativePoll): XenstoreClient {
+  let fd: number;
+  try {
+    fd = openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'ENOENT';
+    throw new XenError(code, `open ${DEVICE}`, errorMessage(error), error);
+  }
+  return new XenstoreClient(new DeviceStream(native, fd), nodeClock);
+}
+
+/**
+ * A client of the host's xenstored as libxenstore finds it: at the socket, and where there is none
+ * through the kernel. Rejects with `XenError` when neither leads to one.
+ *
+ * @param socket the socket, where it is not the usual one
+ */
+export async function connectXenstore(
+  native: NativePoll,
+  socket: string | undefined,
+): Promise<XenstoreClient> {
+  if (socket !== undefined || existsSync(xenstoreSocketPath()) || !existsSync(DEVICE)) {
+    return connectXenstoreSocket(socket);
+  }
+  return connectXenstoreDevice(native);
+}

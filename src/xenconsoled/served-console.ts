@@ -1,0 +1,398 @@
+/**
+ * One console: what the guest prints goes to its log, its terminal and its viewers, what is typed
+ * at them goes to the guest. Nothing that the guest, a viewer or the log does holds up the others.
+ */
+import type { Timer } from '../base/clock.ts';
+import { errorMessage, type XenError } from '../base/errors.ts';
+import type { DomId } from '../base/ids.ts';
+import type { Log } from '../base/log.ts';
+import { CONSOLE_OUTPUT_SIZE } from '../console/console-stream.ts';
+import { WINDOW_SIZE_KEY, type WindowSize, windowSizeText } from '../console/window-size.ts';
+import { Stepper } from '../xenbus/stepper.ts';
+import { childPath, domainHome } from '../xenstore/path.ts';
+import type { Xenstore } from '../xenstore/xenstore.ts';
+import type { ConnectedRing, RingAccess } from './connected-ring.ts';
+import { GuestLog } from './guest-log.ts';
+import { History, type HistoryReader } from './history.ts';
+import { guestLogName, type OpenLog, type OpenNote } from './log-file.ts';
+import { LogScribe, type LogStyle } from './log-style.ts';
+import type { OpenTerminal, Terminal, TerminalPlan } from './terminal.ts';
+
+/** What happens to output that nobody has read from the terminal: the oldest goes, or the guest waits. */
+export type Overflow = 'discard' | 'keep';
+
+export interface ConsoleServices extends RingAccess {
+  readonly xenstore: Xenstore;
+  readonly log: Log;
+  readonly openTerminal: OpenTerminal;
+  /** Absent when guests are not logged. */
+  readonly openLog?: OpenLog;
+  readonly openNote: OpenNote;
+  readonly logStyle: LogStyle;
+  readonly overflow: Overflow;
+}
+
+export interface ConsolePlace {
+  readonly domid: DomId;
+  /** 0 for the first console, N for `device/console/N`. */
+  readonly index: number;
+  /** The guest's directory of the console, where `tty` belongs. */
+  readonly path: string;
+  readonly terminal: TerminalPlan;
+  /** Bytes of output to keep for viewers. */
+  readonly limit: number;
+}
+
+/** Somebody beside the terminal who looks at the console and may type. */
+export interface Viewer {
+  /** There is new output to show. */
+  outputReady(): void;
+  /** Takes what was typed, as `ByteStream.read`. */
+  readTyped(target: Uint8Array): number;
+  /**
+   * The console is served no more.
+   *
+   * @param isOver nobody else will take it up again
+   */
+  consoleEnded(isOver: boolean): void;
+}
+
+/** How much of what is typed is taken at once. */
+const TYPED_SIZE = 1024;
+/** A viewer may paste without end to a guest that reads as fast. */
+const TYPED_TURNS_MAX = 16;
+
+/** A terminal that broke is not made anew more often than this. */
+const TERMINAL_RENEWAL_MS = 1000;
+
+export class ServedConsole {
+  readonly place: ConsolePlace;
+  readonly history: History;
+  private readonly services: ConsoleServices;
+  private readonly log: Log;
+  private readonly onViolation: (error: XenError) => void;
+  private ring: ConnectedRing | undefined;
+  private terminal: Terminal | undefined;
+  private readonly unshown: HistoryReader;
+  private readonly viewers = new Set<Viewer>();
+  private renewal: Timer | undefined;
+  private guestLog: GuestLog | undefined;
+  private storing: Promise<void> | undefined;
+  private readonly printed = new Uint8Array(CONSOLE_OUTPUT_SIZE);
+  private readonly typed = new Uint8Array(TYPED_SIZE);
+  /** The part of `typed` that the guest's ring had no room for yet. */
+  private waiting = this.typed.subarray(0, 0);
+  private windowSize: string | undefined;
+  private readonly windowSizeWriter = new Stepper(() => this.writeWindowSize());
+  private closing: Promise<void> | undefined;
+
+  /** @param onViolation told once the guest has broken a rule of the ring, which is disconnected then */
+  constructor(
+    place: ConsolePlace,
+    services: ConsoleServices,
+    onViolation: (error: XenError) => void,
+  ) {
+    this.place = place;
+    this.services = services;
+    this.onViolation = onViolation;
+    this.log = services.log.child({ domid: place.domid, console: place.index });
+    // With `keep`, what one read of the ring gives may come on top of the limit, and stay.
+    const reserve = services.overflow === 'keep' ? CONSOLE_OUTPUT_SIZE : 0;
+    this.history = new History(place.limit + reserve);
+    this.unshown = this.history.reader(0);
+  }
+
+  /** Whether a ring is connected. */
+  get connected(): boolean {
+    return this.ring !== undefined;
+  }
+
+  /** Serves `ring` from here on, instead of the one before, of which what is left is taken. */
+  async connect(ring: ConnectedRing): Promise<void> {
+    this.disconnect();
+    this.ring = ring;
+    try {
+      await this.openLog();
+    } finally {
+      if (this.ring === ring) ring.onEvent(() => this.ringReady());
+    }
+    if (this.terminal === undefined) await this.openTerminal();
+  }
+
+  get viewerCount(): number {
+    return this.viewers.size;
+  }
+
+  /** Opens the log again, under the name that the guest has now. */
+  async reopenLog(): Promise<void> {
+    const { guestLog } = this;
+    // One that could not be opened before may be opened now.
+    if (guestLog === undefined) return this.openLog();
+    const opened = await this.openFile();
+    if (opened === undefined) return;
+    if (this.closing !== undefined) await opened.file.close();
+    else await guestLog.continueIn(opened.file, opened.scribe);
+  }
+
+  /** Adds a viewer; `back` is how many bytes of earlier output it sees, at most. */
+  addViewer(viewer: Viewer, back: number): HistoryReader {
+    this.viewers.add(viewer);
+    return this.history.reader(back);
+  }
+
+  removeViewer(viewer: Viewer): void {
+    this.viewers.delete(viewer);
+  }
+
+  /** Something was typed at a viewer. */
+  typedReady(): void {
+    this.passTyped();
+  }
+
+  /** Tells the guest how large its viewer's window is: in the node `window-size`, for guests that look at it. */
+  setWindowSize(size: WindowSize): void {
+    this.windowSize = windowSizeText(size);
+    this.windowSizeWriter.wake();
+  }
+
+  /**
+   * Lets go of everything; of a console that is over it takes first what was printed last.
+   * Idempotent.
+   *
+   * @param isOver the guest is gone, or the console with it: nobody will take it up again
+   */
+  close(isOver: boolean): Promise<void> {
+    this.closing ??= this.end(isOver);
+    return this.closing;
+  }
+
+  private async end(isOver: boolean): Promise<void> {
+    await this.storing;
+    const { ring } = this;
+    // What is left in the ring of a guest that lives is the next daemon's to take.
+    if (ring !== undefined && isOver) {
+      this.takeBatch(ring);
+      await this.storing;
+    }
+    this.disconnect();
+    this.renewal?.cancel();
+    this.terminal?.close();
+    for (const viewer of this.viewers) viewer.consoleEnded(isOver);
+    this.viewers.clear();
+    await Promise.allSettled([this.guestLog?.close(isOver), this.windowSizeWriter.stop()]);
+  }
+
+  /** Lets go of the ring. What it still holds is logged without regard to a kill: it is over. */
+  disconnect(): void {
+    const { ring } = this;
+    if (ring === undefined) return;
+    this.ring = undefined;
+    if (this.closing === undefined) {
+      const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
+      if (bytes.length > 0) {
+        this.guestLog?.takeLast(bytes);
+        this.show(bytes);
+      }
+      ring.stream.release();
+    }
+    ring.close();
+    this.waiting = this.typed.subarray(0, 0);
+  }
+
+  private async openLog(): Promise<void> {
+    if (this.guestLog !== undefined) return;
+    const opened = await this.openFile();
+    if (opened === undefined) return;
+    if (this.ring === undefined || this.closing !== undefined) return opened.file.close();
+    const { domid, index } = this.place;
+    const note = this.services.openNote(`console-${domid}-${index}`);
+    this.guestLog = new GuestLog({ ...opened, note, log: this.log });
+    this.guestLog.resume(this.ring.index);
+  }
+
+  private async openFile() {
+    const { xenstore, openLog, clock, logStyle } = this.services;
+    if (openLog === undefined) return undefined;
+    const { domid, index } = this.place;
+    const name = await xenstore.readIfPresent(childPath(domainHome(domid), 'name'));
+    if (name === undefined || name === '') return undefined;
+    try {
+      const file = openLog(guestLogName(name, index));
+      const scribe = new LogScribe(logStyle, clock, { domid, domain: name, console: index });
+      return { file, scribe };
+    } catch (error) {
+      this.log.error('cannot open the log of the console', { error: errorMessage(error) });
+      return undefined;
+    }
+  }
+
+  private ringReady(): void {
+    const { ring } = this;
+    if (ring === undefined) return;
+    this.takePrinted(1);
+    this.passTyped();
+    const { error } = ring.stream;
+    if (error === undefined || this.ring !== ring) return;
+    this.log.error('console ended', { error: error.message });
+    this.disconnect();
+    this.onViolation(error);
+  }
+
+  /**
+   * Takes what the guest has printed and keeps printing, as long as its allowance permits.
+   *
+   * @param batchesPaid how many batches were counted already, with the event that told of them
+   */
+  private takePrinted(batchesPaid: number): void {
+    for (let batches = 0; ; batches++) {
+      const { ring } = this;
+      if (ring === undefined || this.closing !== undefined) return;
+      if (this.storing !== undefined || this.isFull()) return;
+      if (batches >= batchesPaid && ring.allowance.exhausted) return;
+      // While a batch was in the ring the guest could think that we know of what it added to it.
+      if (!this.takeBatch(ring)) return;
+      if (batches >= batchesPaid) ring.allowance.spend();
+    }
+  }
+
+  /** One read empties the ring. Returns whether there was something. */
+  private takeBatch(ring: ConnectedRing): boolean {
+    const { index } = ring;
+    const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
+    if (bytes.length === 0) {
+      this.guestLog?.rest();
+      return false;
+    }
+    if (this.guestLog === undefined) {
+      ring.stream.release();
+    } else {
+      const { guestLog } = this;
+      ring.allowance.hold();
+      this.storing = new Promise((resolve) => {
+        guestLog.take(index, bytes, () => {
+          this.storing = undefined;
+          this.stored(ring);
+          resolve();
+        });
+      });
+    }
+    this.show(bytes);
+    return true;
+  }
+
+  private stored(ring: ConnectedRing): void {
+    if (this.ring === ring) ring.stream.release();
+    this.takePrinted(0);
+    if (this.storing === undefined) this.ring?.allowance.letGo();
+  }
+
+  /** With `keep`, the guest waits for somebody to read. */
+  private isFull(): boolean {
+    return this.services.overflow === 'keep' && this.unshown.length >= this.place.limit;
+  }
+
+  private show(bytes: Uint8Array): void {
+    this.history.append(bytes);
+    this.showOnTerminal();
+    for (const viewer of this.viewers) viewer.outputReady();
+  }
+
+  private showOnTerminal(): void {
+    const { unshown, terminal } = this;
+    if (terminal === undefined) return;
+    while (unshown.length > 0) {
+      const shown = terminal.write(unshown.peek());
+      if (shown === 0) return;
+      unshown.consume(shown);
+    }
+  }
+
+  /** Ends when there is nothing to pass, or no room. A guest that makes room signals it. */
+  private passTyped(): void {
+    for (let turn = 0; turn < TYPED_TURNS_MAX; turn++) {
+      if (this.ring === undefined || this.closing !== undefined) return;
+      if (this.waiting.length === 0) this.waiting = this.typed.subarray(0, this.readTyped());
+      const passed = this.ring.stream.write(this.waiting);
+      if (passed === 0) return;
+      this.waiting = this.waiting.subarray(passed);
+    }
+  }
+
+  /** From whoever has typed something; who typed last comes last the next time. */
+  private readTyped(): number {
+    const fromTerminal = this.terminal?.read(this.typed) ?? 0;
+    if (fromTerminal > 0) return fromTerminal;
+    for (const viewer of this.viewers) {
+      const length = viewer.readTyped(this.typed);
+      if (length === 0) continue;
+      if (this.viewers.delete(viewer)) this.viewers.add(viewer);
+      return length;
+    }
+    return 0;
+  }
+
+  private async openTerminal(): Promise<void> {
+    if (this.closing !== undefined) return;
+    let terminal: Terminal;
+    try {
+      terminal = this.services.openTerminal(this.place.terminal);
+    } catch (error) {
+      this.log.error('cannot open a terminal', { error: errorMessage(error) });
+      this.openTerminalLater();
+      return;
+    }
+    this.terminal = terminal;
+    terminal.onReady(() => this.terminalReady(terminal));
+    this.showOnTerminal();
+    await this.publish('tty', terminal.path);
+  }
+
+  /** Writes a key of the console, unless its domain was removed meanwhile: nodes must not come back. */
+  private publish(key: string, value: string): Promise<void> {
+    const { path, domid, index } = this.place;
+    const node = childPath(path, key);
+    const { xenstore, hypervisor } = this.services;
+    return xenstore.transaction(async (nodes) => {
+      if ((await nodes.readIfPresent(childPath(path, 'port'))) === undefined) return;
+      await nodes.write(node, value);
+      if (index === 0) return;
+      // The guest owns the directory of a further console, but must not say what dom0's tools open.
+      await nodes.setPermissions(node, [
+        { domid: hypervisor.domid, access: 'n' },
+        { domid, access: 'r' },
+      ]);
+    });
+  }
+
+  private async writeWindowSize(): Promise<void> {
+    try {
+      await this.publish(WINDOW_SIZE_KEY, this.windowSize ?? '');
+    } catch (error) {
+      this.log.warn('cannot tell the size of the window', { error: errorMessage(error) });
+    }
+  }
+
+  private terminalReady(terminal: Terminal): void {
+    if (terminal !== this.terminal) return;
+    const guestWaited = this.isFull();
+    this.showOnTerminal();
+    if (guestWaited) this.takePrinted(0);
+    this.passTyped();
+    if (terminal.ended) this.replaceTerminal(terminal);
+  }
+
+  private replaceTerminal(broken: Terminal): void {
+    this.log.warn('the terminal broke', { tty: broken.path });
+    broken.close();
+    this.terminal = undefined;
+    this.openTerminalLater();
+  }
+
+  private openTerminalLater(): void {
+    this.renewal = this.services.clock.after(TERMINAL_RENEWAL_MS, () => {
+      this.openTerminal().catch((error) => {
+        this.log.warn('cannot tell the terminal', { error: errorMessage(error) });
+      });
+    });
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Sits at a guest's console in dom0, as `xl console` does, and measures. Arguments: the pty, how
+ * many keys to type, how many lines to have printed, the daemon's pid. Prints JSON.
+ */
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { median } from './rounds.ts';
+
+const [tty = '', keys = '', lines = '', pid = ''] = process.argv.slice(2);
+
+/** So that the rate limit of both daemons, 30 events in 200 ms, is not what is measured. */
+const PAUSE_MS = 60;
+/** `sysconf(_SC_CLK_TCK)` of every Linux on x86. */
+const TICK_MS = 10;
+
+const fd = openSync(tty, constants.O_RDWR | constants.O_NOCTTY);
+const chunk = Buffer.alloc(65536);
+
+function readUntil(text: string): number {
+  let seen = '';
+  let bytes = 0;
+  while (!seen.includes(text)) {
+    const length = readSync(fd, chunk);
+    bytes += length;
+    seen = (seen + chunk.toString('latin1', 0, length)).slice(-1000);
+  }
+  return bytes;
+}
+
+/** User and system time of the daemon. */
+function cpu_ms(): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ');
+  const fields = rest.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+writeSync(fd, 'echo rea"dy"\r');
+readUntil('ready');
+readUntil('guest# ');
+const latencies: number[] = [];
+for (let n = 0; n < Number(keys); n++) {
+  await sleep(PAUSE_MS);
+  const start_ms = performance.now();
+  writeSync(fd, 'x');
+  readUntil('x');
+  latencies.push(performance.now() - start_ms);
+}
+// Ctrl-U takes the line back.
+writeSync(fd, `\x15seq 1 ${lines}; echo fin"ished"\r`);
+readUntil('\r\n');
+const cpuBefore_ms = cpu_ms();
+const start_ms = performance.now();
+const bytes = readUntil('finished');
+const duration_ms = performance.now() - start_ms;
+process.stdout.write(
+  JSON.stringify({
+    latency_ms: median(latencies),
+    bytes,
+    duration_ms,
+    cpu_ms: cpu_ms() - cpuBefore_ms,
+  }),
+);
+closeSync(fd);

@@ -1,0 +1,253 @@
+/** Our block ends against each peer on real Xen: Linux's, QEMU's, GRUB's and our own. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OUR_TYPE, type Peer, peerDisk } from '../../scripts/lab/block-peers.ts';
+import { debianKernel } from '../../scripts/lab/debian.ts';
+import {
+  diskGuestInitramfs,
+  Guest,
+  type GuestType,
+  guestToolsDisk,
+  makeDisk,
+  proveDisk,
+  toolsGuestInitramfs,
+} from '../../scripts/lab/guest.ts';
+import { diskLine, type Host, type Traces } from '../../scripts/lab/host.ts';
+import { BLOCK_FEATURES } from '../../src/block/features.ts';
+import { virtualDeviceNumber } from '../../src/dom0/virtual-device.ts';
+import { sharedHost } from './shared-lab.ts';
+
+const MIB = 2 ** 20;
+const DISK_MIB = 48;
+const KILLS = 20;
+
+const GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin';
+
+let host: Host;
+beforeAll(async () => {
+  host = await sharedHost();
+});
+
+test(`a guest's verified load survives ${KILLS} SIGKILLs of the back end`, async () => {
+  const { lab } = host;
+  const before = await host.traces();
+  const image = '/tmp/killed.img';
+  await lab.run(['truncate', '-s', '64M', image]);
+  const guest = await Guest.create(lab, {
+    name: 'killed',
+    type: 'pv',
+    ramdisk: toolsGuestInitramfs(),
+    disks: [diskLine(guestToolsDisk(), 'xvda', 'ro'), diskLine(image, 'xvdb')],
+    memory_mib: 256,
+  });
+  await guest.shows(/GUEST-TOOLS-READY/);
+  // Every block is read back and its checksum compared soon after it was written, and all in the end.
+  const load = [
+    'tool fio --name=load --filename=/dev/xvdb --size=48M --rw=randrw --bsrange=4k-64k',
+    '--ioengine=libaio --iodepth=16 --direct=1 --verify=crc32c --verify_fatal=1',
+    '--verify_backlog=64 --fsync=32 --rate_iops=100 --eta=never --time_based --runtime=3600 --minimal --output=/tmp/load',
+  ].join(' ');
+  await guest.type(`${load} & echo LOAD-$((1 + 1))-BEGAN`, /LOAD-2-BEGAN/);
+  const lastWrite = () => lab.run(['stat', '-c', '%y', image]);
+  for (let kill = 0; kill < KILLS; kill++) {
+    await host.restart('blkback', 'SIGKILL');
+    const atRestart = await lastWrite();
+    const goesOn = async () => (await lastWrite()) !== atRestart || undefined;
+    await lab.waitFor('write of the guest after the restart', goesOn, 180_000);
+  }
+  await guest.type('killall -INT fio; wait; echo LOAD-ENDED-$((3 + 3))', /LOAD-ENDED-6/);
+  const [, error = ''] = await guest.type(
+    'echo "ERROR=$(cut -s -d";" -f5 /tools/tmp/load)."',
+    /ERROR=(\d*)\./,
+  );
+  expect(error).toBe('0');
+  const [, complaints = ''] = await guest.type(
+    'echo "COMPLAINTS=$(dmesg | grep -cE "I/O error|xvdb.*error")."',
+    /COMPLAINTS=(\d+)\./,
+  );
+  expect(complaints).toBe('0');
+  await guest.destroy();
+  expect(await host.leftovers(before)).toEqual([]);
+}, 900_000);
+
+test("GRUB's PV front end boots a kernel from our disk", async () => {
+  const { lab } = host;
+  const before = await host.traces();
+  await lab.run('mkdir -p /tmp/boot/boot/grub');
+  await lab.run(`cp ${debianKernel().image} /tmp/boot/boot/vmlinuz`);
+  await lab.run(`cp ${diskGuestInitramfs()} /tmp/boot/boot/initrd`);
+  const menu = 'linux /boot/vmlinuz console=hvc0 quiet panic=-1\ninitrd /boot/initrd\nboot\n';
+  await lab.run('cat >/tmp/boot/boot/grub/grub.cfg', { input: menu });
+  await makeDisk(lab, '/tmp/grub.img', '/tmp/boot');
+  const guest = await Guest.create(lab, {
+    name: 'grub',
+    type: 'pv',
+    kernel: GRUB,
+    disks: [diskLine('/tmp/grub.img')],
+    memory_mib: 256,
+  });
+  const { givenIsWhole, written, readBack, inDom0 } = await proveDisk(lab, guest, '/tmp/grub.img');
+  expect(givenIsWhole).toBe(true);
+  expect([readBack, inDom0]).toEqual([written, written]);
+  await guest.shutdown();
+  await lab.run(['e2fsck', '-fn', '/tmp/grub.img']);
+  expect(await host.leftovers(before)).toEqual([]);
+});
+
+/** A guest whose disks are all attached by `paravane block`. */
+async function toolsGuest(name: string, type: GuestType, extra = ''): Promise<Guest> {
+  const guest = await Guest.create(host.lab, {
+    name,
+    type,
+    ramdisk: toolsGuestInitramfs(),
+    memory_mib: 256,
+    vcpus: 2,
+    extra,
+  });
+  await attach(name, guestToolsDisk(), 'xvda', '--mode', 'r');
+  await guest.shows(/GUEST-TOOLS-READY/);
+  return guest;
+}
+
+const ATTACH = ['--type', OUR_TYPE, '--timeout', '180'];
+const attach = (guest: string, disk: string, vdev: string, ...options: string[]) =>
+  host.paravane('block', 'attach', guest, disk, '--vdev', vdev, ...ATTACH, ...options);
+const detach = (guest: string, vdev: string) => host.paravane('block', 'detach', guest, vdev);
+
+/** xl knows nothing of these disks. */
+async function destroy(guest: Guest): Promise<void> {
+  await host.paravane('block', 'detach', guest.name, 'xvda', '--force');
+  await guest.destroy();
+}
+
+/** Random writes with flushes between them, read back and compared; then the same from dom0. */
+async function checkContent(guest: Guest, vdev: string, image: string): Promise<void> {
+  const mib = DISK_MIB / 2;
+  await guest.run(
+    `tool fio --name=check --filename=/dev/${vdev} --size=${mib}M --rw=randwrite ` +
+      '--bsrange=4k-256k --ioengine=libaio --iodepth=16 --direct=1 --fsync=16 --minimal ' +
+      '--verify=crc32c --verify_fatal=1 >/tmp/fio',
+  );
+  const inGuest = await guest.run(
+    `echo 3 >/proc/sys/vm/drop_caches; head -c ${mib}M /dev/${vdev} | sha256sum`,
+  );
+  const inDom0 = await host.lab.run(`head -c ${mib}M ${image} | sha256sum`);
+  expect(inGuest).toContain(inDom0.slice(0, 64));
+}
+
+async function checkFileSystem(guest: Guest, vdev: string): Promise<void> {
+  await guest.run(`tool mkfs.ext4 -q -F /dev/${vdev} && mount /dev/${vdev} /mnt`);
+  await guest.run('cp -r /modules /mnt && sync && rm -r /mnt/modules && cp /bin/busybox /mnt');
+  await guest.run(`umount /mnt && tool e2fsck -fn /dev/${vdev}`);
+}
+
+async function checkDiscard(guest: Guest, vdev: string, image: string): Promise<void> {
+  const blocks = async () => Number(await host.lab.run(['stat', '-c', '%b', image]));
+  const [at, length] = [4 * MIB, 16 * MIB];
+  await guest.run(`dd if=/dev/urandom of=/dev/${vdev} bs=1M seek=4 count=16 conv=fsync`);
+  const before = await blocks();
+  await guest.run(`tool blkdiscard -o ${at} -l ${length} /dev/${vdev}`);
+  expect(await blocks()).toBeLessThanOrEqual(before - length / 512);
+  await guest.run(`tool cmp -i ${at}:0 -n ${length} /dev/${vdev} /dev/zero`);
+}
+
+async function checkResize(guest: Guest, vdev: string): Promise<void> {
+  await host.paravane('block', 'resize', guest.name, vdev, `${DISK_MIB + 16}M`);
+  const sectors = ((DISK_MIB + 16) * MIB) / 512;
+  await guest.run(`until [ $(cat /sys/block/${vdev}/size) = ${sectors} ]; do sleep 0.1; done`);
+  await guest.run(`dd if=/dev/urandom of=/dev/${vdev} bs=1M seek=${DISK_MIB} count=16 conv=fsync`);
+}
+
+describe('our front end, whose disk our back end hands on to a guest,', () => {
+  let guest: Guest;
+  let before: Traces;
+  beforeAll(async () => {
+    before = await host.traces();
+    await host.restart('blkback', 'SIGTERM', '--type', OUR_TYPE);
+    guest = await toolsGuest('chain', 'pv');
+  });
+
+  test.each(['linux', 'qemu', 'ours'] as Peer[])(
+    'reads and writes through the back end: %s',
+    async (peer) => {
+      const image = `/tmp/${peer}.img`;
+      await host.lab.run(['truncate', '-s', `${DISK_MIB}M`, image]);
+      const vdev = 'xvdq';
+      const disk = await peerDisk(host, peer, image, { domid: 0, vdev });
+      await attach('chain', `vbd:${virtualDeviceNumber(vdev)}`, 'xvdb');
+      await checkContent(guest, 'xvdb', image);
+      await checkFileSystem(guest, 'xvdb');
+      await detach('chain', 'xvdb');
+      await disk.remove();
+      await host.lab.run(['e2fsck', '-fn', image]);
+    },
+  );
+
+  test('a disk that is full gives the guest an I/O error, and the service lives', async () => {
+    await host.lab.run('mkdir -p /tmp/small && mount -t tmpfs -o size=8M tmpfs /tmp/small');
+    await host.lab.run('truncate -s 32M /tmp/small/disk.img');
+    await attach('chain', '/tmp/small/disk.img', 'xvdb');
+    await guest.run('! dd if=/dev/urandom of=/dev/xvdb bs=1M count=32 oflag=direct');
+    await guest.run('dd if=/dev/xvdb of=/dev/null bs=1M count=4 iflag=direct');
+    await detach('chain', 'xvdb');
+    await host.lab.run('umount /tmp/small');
+  });
+
+  test('a disk that somebody writes to is refused, and named is who', async () => {
+    const image = '/tmp/locked.img';
+    await host.lab.run(['truncate', '-s', '16M', image]);
+    await attach('chain', image, 'xvdb');
+    await expect(attach('chain', image, 'xvdc')).rejects.toThrow(
+      /in use by domain \d+, device 51728/,
+    );
+    await detach('chain', 'xvdb');
+  });
+
+  afterAll(async () => {
+    await destroy(guest);
+    expect(await host.leftovers(before)).toEqual([]);
+    await host.restart('blkback', 'SIGTERM');
+  });
+});
+
+describe("our back end and Linux's front end", () => {
+  afterAll(() => host.restart('blkback', 'SIGTERM'));
+
+  test.each([
+    { type: 'pv', without: [], extra: 'xen_blkfront.max_ring_page_order=2' },
+    { type: 'pv', without: BLOCK_FEATURES, extra: '' },
+    { type: 'pvh', without: [], extra: '' },
+  ] as const)('$type without $without $extra', async ({ type, without, extra }) => {
+    const options = without.length > 0 ? ['--without', without.join(',')] : [];
+    await host.restart('blkback', 'SIGTERM', '--type', OUR_TYPE, ...options);
+    const before = await host.traces();
+    const image = '/tmp/matrix.img';
+    await host.lab.run(['rm', '-f', image]);
+    await host.lab.run(['truncate', '-s', `${DISK_MIB}M`, image]);
+    const guest = await toolsGuest('matrix', type, extra);
+    await attach('matrix', image, 'xvdb');
+    await checkContent(guest, 'xvdb', image);
+    await checkFileSystem(guest, 'xvdb');
+    if (without.length === 0) await checkDiscard(guest, 'xvdb', image);
+    await checkResize(guest, 'xvdb');
+    const statistics = JSON.parse(
+      await host.paravane('block', 'stats', 'matrix', 'xvdb', '--json'),
+    );
+    expect(statistics.counts.write.failed).toBe(0);
+    if (extra !== '') expect(statistics).toMatchObject({ queues: 2, ringSlots: 128 });
+    await detach('matrix', 'xvdb');
+
+    const big = '/tmp/big-sectors.img';
+    await host.lab.run(`modprobe loop && truncate -s ${DISK_MIB}M ${big}`);
+    const loop = (await host.lab.run(`losetup -b 4096 -f --show ${big}`)).trim();
+    await attach('matrix', loop, 'xvdc');
+    expect(await guest.run('tool blockdev --getss --getsize64 /dev/xvdc')).toMatch(
+      new RegExp(`4096\\s+${DISK_MIB * MIB}`),
+    );
+    await checkContent(guest, 'xvdc', loop);
+    await checkFileSystem(guest, 'xvdc');
+    await detach('matrix', 'xvdc');
+    await host.lab.run(['losetup', '-d', loop]);
+    await destroy(guest);
+    expect(await host.leftovers(before)).toEqual([]);
+  });
+});
