@@ -22,10 +22,18 @@ export function scratchDirectory(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true }) };
 }
 
+/** Xen's ways of telling a domain of its events; not every Xen has the former. */
+export type EventAbi = 'FIFO' | 'two-level';
+
 /** Runs the file `bundle`, with `options` as the domain's command line. */
-export async function runBundle(bundle: string, options: readonly string[] = []): Promise<End> {
+export async function runBundle(
+  bundle: string,
+  options: readonly string[] = [],
+  abi: EventAbi = 'FIFO',
+): Promise<End> {
   const { host } = await buildEngine();
-  const child = spawn(host, [bundle, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const older = abi === 'two-level' ? ['--two-level'] : [];
+  const child = spawn(host, [...older, bundle, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
   let console = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('latin1').on('data', (text: string) => {
@@ -40,14 +48,18 @@ export async function runBundle(bundle: string, options: readonly string[] = [])
 }
 
 /** Compiles the script and runs it. */
-export async function runScript(script: string, options: readonly string[] = []): Promise<End> {
+export async function runScript(
+  script: string,
+  options: readonly string[] = [],
+  abi: EventAbi = 'FIFO',
+): Promise<End> {
   const scratch = scratchDirectory();
   try {
     const entry = join(scratch.path, 'entry.js');
     const bundle = join(scratch.path, 'bundle');
     writeFileSync(entry, script);
     await buildBundle(await buildEngine(), entry, bundle);
-    return await runBundle(bundle, options);
+    return await runBundle(bundle, options, abi);
   } finally {
     scratch.remove();
   }

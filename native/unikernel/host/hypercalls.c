@@ -8,10 +8,8 @@
 #include "grants.h"
 #include "hypercall.h"
 #include "paging.h"
+#include "upcall.h"
 #include "xen.h"
-
-#define PORTS EVTCHN_2L_NR_CHANNELS
-#define WORD_BITS 64
 
 struct channel {
   uint32_t status;                  /* EVTCHNSTAT_ */
@@ -20,24 +18,12 @@ struct channel {
   uint32_t virq;
 };
 
-static struct channel channels[PORTS];
+static struct channel channels[HOST_PORTS];
 
 /* -- Event channels -- */
 
-static void raise_upcall(evtchn_port_t port) {
-  volatile struct shared_info *shared = domain_shared_info();
-  if (shared->evtchn_mask[port / WORD_BITS] >> port % WORD_BITS & 1) return;
-  shared->vcpu_info[0].evtchn_pending_sel |= 1ull << port / WORD_BITS;
-  shared->vcpu_info[0].evtchn_upcall_pending = 1;
-}
-
-static void set_pending(evtchn_port_t port) {
-  domain_shared_info()->evtchn_pending[port / WORD_BITS] |= 1ull << port % WORD_BITS;
-  raise_upcall(port);
-}
-
 static long free_port(void) {
-  for (evtchn_port_t port = 1; port < PORTS; port++) {
+  for (evtchn_port_t port = 1; port < HOST_PORTS; port++) {
     if (channels[port].status == EVTCHNSTAT_closed) return port;
   }
   return -XEN_ENOSPC;
@@ -58,7 +44,7 @@ static long allocate_unbound(struct evtchn_alloc_unbound *operation) {
 
 static long bind_interdomain(struct evtchn_bind_interdomain *operation) {
   if (operation->remote_dom != HOST_DOMID) return -XEN_ESRCH;
-  if (operation->remote_port >= PORTS) return -XEN_EINVAL;
+  if (operation->remote_port >= HOST_PORTS) return -XEN_EINVAL;
   struct channel *remote = &channels[operation->remote_port];
   if (remote->status != EVTCHNSTAT_unbound || remote->remote_domid != HOST_DOMID) {
     return -XEN_EINVAL;
@@ -67,7 +53,7 @@ static long bind_interdomain(struct evtchn_bind_interdomain *operation) {
   const long failed = open_port(local, &operation->local_port);
   if (failed != 0) return failed;
   *remote = (struct channel){EVTCHNSTAT_interdomain, HOST_DOMID, operation->local_port, 0};
-  set_pending(operation->local_port);
+  upcall_set_pending(operation->local_port);
   return 0;
 }
 
@@ -83,20 +69,18 @@ static long close_port(evtchn_port_t port) {
     channels[channel->remote_port] = (struct channel){EVTCHNSTAT_unbound, HOST_DOMID, 0, 0};
   }
   *channel = (struct channel){.status = EVTCHNSTAT_closed};
-  domain_shared_info()->evtchn_pending[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
+  upcall_clear_pending(port);
   return 0;
 }
 
 static long send(evtchn_port_t port) {
   const struct channel *channel = &channels[port];
-  if (channel->status == EVTCHNSTAT_interdomain) set_pending(channel->remote_port);
+  if (channel->status == EVTCHNSTAT_interdomain) upcall_set_pending(channel->remote_port);
   return channel->status == EVTCHNSTAT_closed ? -XEN_EINVAL : 0;
 }
 
 static long unmask(evtchn_port_t port) {
-  volatile struct shared_info *shared = domain_shared_info();
-  shared->evtchn_mask[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
-  if (shared->evtchn_pending[port / WORD_BITS] >> port % WORD_BITS & 1) raise_upcall(port);
+  upcall_unmask(port);
   return 0;
 }
 
@@ -108,6 +92,8 @@ static long event_channel_op(unsigned command, void *operation) {
     case EVTCHNOP_close: return close_port(((struct evtchn_close *)operation)->port);
     case EVTCHNOP_send: return send(((struct evtchn_send *)operation)->port);
     case EVTCHNOP_unmask: return unmask(((struct evtchn_unmask *)operation)->port);
+    case EVTCHNOP_init_control: return upcall_init_control(operation);
+    case EVTCHNOP_expand_array: return upcall_expand_array(operation);
     default: return -XEN_ENOSYS;
   }
 }

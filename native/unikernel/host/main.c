@@ -1,5 +1,6 @@
-/* host BUNDLE [OPTION...]: runs a bundle as a stub domain would, over the small Xen of this process.
- * The options are the domain's command line. The exit status is the reason of its end. */
+/* host [--two-level] BUNDLE [OPTION...]: runs a bundle as a stub domain would, over the small Xen of
+ * this process, which may be one without the FIFO ABI of events. The options are the domain's command
+ * line. The exit status is the reason of its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "engine.h"
 #include "events.h"
 #include "grants.h"
+#include "upcall.h"
 #include "xen.h"
 
 #define COMMAND_LINE_MAX 1024
@@ -43,8 +45,13 @@ static void read_module(const char *path) {
 }
 
 int main(int count, char **arguments) {
+  if (count > 1 && strcmp(arguments[1], "--two-level") == 0) {
+    upcall_refuse_fifo();
+    arguments++;
+    count--;
+  }
   if (count < 2) {
-    fprintf(stderr, "usage: host BUNDLE [OPTION...]\n");
+    fprintf(stderr, "usage: host [--two-level] BUNDLE [OPTION...]\n");
     return 2;
   }
   read_module(arguments[1]);

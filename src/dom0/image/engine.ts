@@ -76,7 +76,7 @@ const LINK_FLAGS = [
 export interface Engine {
   /** Makes a bundle: `compile SCRIPT BUNDLE`. */
   readonly compiler: string;
-  /** Runs a bundle on this machine, over a Xen of its own: `host BUNDLE [OPTION...]`. */
+  /** Runs a bundle on this machine, over a Xen of its own: `host [--two-level] BUNDLE [OPTION...]`. */
   readonly host: string;
   /** Links an image. `assembly` names the files that hold its bundle. */
   link(assembly: string, image: string): Promise<void>;
