@@ -92,10 +92,10 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
   );
 }
 
-const CREATE_ATTEMPTS_MAX = 3;
+export const CREATE_ATTEMPTS_MAX = 3;
 
 /** Whether Xen has ended a guest for a triple fault, since it was last asked. */
-async function tripleFaulted(lab: Lab): Promise<boolean> {
+export async function tripleFaulted(lab: Lab): Promise<boolean> {
   const { code } = await lab.attempt("xl dmesg -c | grep 'Triple fault'");
   return code === 0;
 }

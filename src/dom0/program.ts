@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { errorMessage } from '../base/errors.ts';
 import { addBlockCommand } from './block-command.ts';
+import { addBuildCommand } from './build-command.ts';
 import { addConsoleCommands } from './console-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
 import { addRunCommand, type Service } from './run-command.ts';
@@ -72,6 +73,7 @@ export async function runProgram(
   addBlockCommand(program, terminal, setExitCode);
   addConsoleCommands(commands);
   addRunCommand(program, services);
+  addBuildCommand(program, terminal);
   addSimCommand(program, terminal, setExitCode);
   try {
     await program.parseAsync([...args], { from: 'user' });

@@ -1,12 +1,5 @@
 /** The privileged calls through /dev/xen/privcmd; for dom0 and other privileged domains. */
-import {
-  XEN_DOMINF_dying,
-  XEN_DOMINF_hvm_guest,
-  XEN_DOMINF_shutdown,
-  XEN_DOMINF_shutdownmask,
-  XEN_DOMINF_shutdownshift,
-  XenDomctlGetdomaininfo,
-} from '../../abi/domctl.ts';
+import { XenDomctlGetdomaininfo } from '../../abi/domctl.ts';
 import { EVTCHNSTAT_interdomain, EvtchnStatus } from '../../abi/event_channel.ts';
 import {
   XEN_SYSCTL_INTERFACE_VERSION,
@@ -15,8 +8,9 @@ import {
 } from '../../abi/sysctl.ts';
 import { DOMID_SELF } from '../../abi/xen.ts';
 import { errorCode, XenError } from '../../base/errors.ts';
-import { DOMID_FIRST_RESERVED, type DomId, domId } from '../../base/ids.ts';
+import { type DomId, domId } from '../../base/ids.ts';
 import type { DomainControl, DomainInfo, Pages } from '../contract.ts';
+import { DomainListing, domainInfo } from '../domain-listing.ts';
 import { attempt, openDevice } from './errors.ts';
 import { loadNative, type NativePrivcmd } from './native.ts';
 import { LinuxPages } from './pages.ts';
@@ -33,7 +27,7 @@ const CONSOLE_BYTES_MAX = 16 * 1024;
 /** What the shim counts for one domain: more than any version of Xen writes. */
 const DOMAIN_INFO_BYTES = 512;
 
-export class LinuxDomainControl implements DomainControl {
+export class LinuxDomainControl extends DomainListing implements DomainControl {
   private readonly device: NativePrivcmd;
   private readonly version: number;
   private readonly listOperation = new Uint8Array(XenSysctlGetdomaininfolist.size);
@@ -46,28 +40,11 @@ export class LinuxDomainControl implements DomainControl {
   private readonly open = new Set<Pages>();
 
   constructor() {
+    super();
     this.device = openDevice('/dev/xen/privcmd', 'xen-privcmd', () => new (loadNative().Privcmd)());
     this.version = attempt('ask Xen for its domains', () => this.probeVersion(), {
       EPERM: 'only a privileged domain may',
     });
-  }
-
-  info(domid: DomId): DomainInfo | undefined {
-    const found = this.firstFrom(domId(domid));
-    return found?.domid === domid ? found : undefined;
-  }
-
-  list(): DomainInfo[] {
-    const domains: DomainInfo[] = [];
-    let next = 0;
-    // One by one: the distance from one to the next in memory depends on the version of Xen.
-    while (next < DOMID_FIRST_RESERVED) {
-      const found = this.firstFrom(next);
-      if (found === undefined) break;
-      domains.push(found);
-      next = found.domid + 1;
-    }
-    return domains;
   }
 
   mapForeign(domid: DomId, gfns: readonly number[]): Pages {
@@ -115,18 +92,11 @@ export class LinuxDomainControl implements DomainControl {
     this.device.close();
   }
 
-  /** The domain with the lowest domid from `first` on. */
-  private firstFrom(first: number): DomainInfo | undefined {
+  protected override firstFrom(first: number): DomainInfo | undefined {
     attempt('ask Xen for its domains', () => this.getdomaininfolist(this.version, first));
     if (this.listRequest.num_domains === 0) return undefined;
     const { domain, flags } = this.infoAnswer;
-    return {
-      domid: domId(domain),
-      dying: (flags & XEN_DOMINF_dying) !== 0,
-      shutdown: (flags & XEN_DOMINF_shutdown) !== 0,
-      shutdownReason: (flags >>> XEN_DOMINF_shutdownshift) & XEN_DOMINF_shutdownmask,
-      hvm: (flags & XEN_DOMINF_hvm_guest) !== 0,
-    };
+    return domainInfo(domain, flags);
   }
 
   private getdomaininfolist(version: number, first: number): void {

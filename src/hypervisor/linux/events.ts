@@ -2,109 +2,21 @@
 import { errorCode } from '../../base/errors.ts';
 import { type DomId, domId, type EventPort, eventPort } from '../../base/ids.ts';
 import type { EventChannel, EventChannels } from '../contract.ts';
+import { type ChannelOwner, PortChannel } from '../port-channel.ts';
 import { attempt, openDevice } from './errors.ts';
 import { loadNative, type NativeEvtchn, type NativePoller } from './native.ts';
 
 /** Channels served at one wake-up of the event loop, so that others get their turn. */
 const BATCH_MAX = 256;
 
-/** What a channel asks of its owner. */
-interface Owner {
-  readonly device: NativeEvtchn;
-  /** Serves the channel from the event loop, soon. */
-  serveLater(channel: LinuxEventChannel): void;
-  forget(channel: LinuxEventChannel): void;
-}
-
-class LinuxEventChannel implements EventChannel {
-  readonly port: EventPort;
-  private readonly owner: Owner;
-  private handler: (() => void) | undefined;
-  private paused = false;
-  /** A signal has come that the handler was not told of. */
-  private signalled = false;
-  /** The driver masked the port when it reported the signal; we have to unmask it. */
-  private masked = false;
-  private open = true;
-
-  constructor(owner: Owner, port: EventPort) {
-    this.owner = owner;
-    this.port = port;
-  }
-
-  notify(): void {
-    this.requireOpen();
-    this.owner.device.notify(this.port);
-  }
-
-  onEvent(handler: () => void): void {
-    this.requireOpen();
-    this.handler = handler;
-    if (this.signalled) this.owner.serveLater(this);
-  }
-
-  pause(): void {
-    this.requireOpen();
-    this.paused = true;
-  }
-
-  resume(): void {
-    this.requireOpen();
-    this.paused = false;
-    if (this.masked) this.owner.serveLater(this);
-  }
-
-  close(): void {
-    if (!this.open) return;
-    this.open = false;
-    this.owner.forget(this);
-    this.owner.device.unbind(this.port);
-  }
-
-  get closed(): boolean {
-    return !this.open;
-  }
-
-  /** The driver has reported the port. */
-  signal(): void {
-    this.masked = true;
-    this.signalled = true;
-  }
-
-  /** Runs the handler if it is due. Returns true when the port is to be unmasked now. */
-  serve(): boolean {
-    if (!this.open || this.paused) return false;
-    if (this.signalled) {
-      if (this.handler === undefined) return false;
-      this.signalled = false;
-      this.handler();
-    }
-    // The handler may have closed or paused the channel.
-    if (!this.open || this.paused || !this.masked) return false;
-    this.masked = false;
-    return true;
-  }
-
-  /** Whether the driver has the port masked; it counts as unmasked from now on. */
-  takeMask(): boolean {
-    const { masked } = this;
-    this.masked = false;
-    return masked;
-  }
-
-  private requireOpen(): void {
-    if (!this.open) throw new TypeError(`event channel ${this.port} is closed`);
-  }
-}
-
-export class LinuxEventChannels implements EventChannels, Owner {
-  readonly device: NativeEvtchn;
+export class LinuxEventChannels implements EventChannels, ChannelOwner {
+  private readonly device: NativeEvtchn;
   private readonly poller: NativePoller;
   private readonly readable: number;
-  private readonly open = new Map<number, LinuxEventChannel>();
+  private readonly open = new Map<number, PortChannel>();
   private readonly ports = new Uint32Array(BATCH_MAX);
   private readonly unmasked = new Uint32Array(BATCH_MAX);
-  private later = new Set<LinuxEventChannel>();
+  private later = new Set<PortChannel>();
   private closed = false;
 
   constructor() {
@@ -140,6 +52,14 @@ export class LinuxEventChannels implements EventChannels, Owner {
     this.device.close();
   }
 
+  notifyPort(port: EventPort): void {
+    this.device.notify(port);
+  }
+
+  closePort(port: EventPort): void {
+    this.device.unbind(port);
+  }
+
   /**
    * The descriptor of the device, for a program that takes the place of this one and keeps our
    * ports. None is left masked, or that program would never hear of it; it has to look for itself
@@ -154,12 +74,12 @@ export class LinuxEventChannels implements EventChannels, Owner {
     return this.device.fd;
   }
 
-  serveLater(channel: LinuxEventChannel): void {
+  serveLater(channel: PortChannel): void {
     if (this.later.size === 0) setImmediate(() => this.serveDeferred());
     this.later.add(channel);
   }
 
-  forget(channel: LinuxEventChannel): void {
+  forget(channel: PortChannel): void {
     this.open.delete(channel.port);
     this.later.delete(channel);
     if (this.open.size === 0) this.poller.unref();
@@ -167,7 +87,7 @@ export class LinuxEventChannels implements EventChannels, Owner {
 
   private bind(operation: string, call: () => number): EventChannel {
     if (this.closed) throw new TypeError('the hypervisor is closed');
-    const channel = new LinuxEventChannel(this, eventPort(attempt(operation, call)));
+    const channel = new PortChannel(this, eventPort(attempt(operation, call)));
     // Open channels keep the process alive, as open sockets do.
     if (this.open.size === 0) this.poller.ref();
     this.open.set(channel.port, channel);
@@ -184,7 +104,7 @@ export class LinuxEventChannels implements EventChannels, Owner {
       this.recoverFromOverflow();
       return;
     }
-    const channels: LinuxEventChannel[] = [];
+    const channels: PortChannel[] = [];
     for (let i = 0; i < count; i++) {
       const channel = this.open.get(this.ports[i] as number);
       // A port may have been closed after it was reported.
@@ -218,7 +138,7 @@ export class LinuxEventChannels implements EventChannels, Owner {
   }
 
   /** Runs the handlers of up to `BATCH_MAX` channels and unmasks these with one write. */
-  private serve(channels: readonly LinuxEventChannel[]): void {
+  private serve(channels: readonly PortChannel[]): void {
     let count = 0;
     const errors: unknown[] = [];
     for (const channel of channels) {

@@ -1,10 +1,11 @@
 /** Granting through /dev/xen/gntalloc, mapping and copying grants through /dev/xen/gntdev. */
 import { type DomId, domId, type GrantRef, grantRef } from '../../base/ids.ts';
 import type { CopyBatch, EndNotice, GrantTable, Pages, SharedPages } from '../contract.ts';
-import { LinuxCopyBatch } from './copy-batch.ts';
+import { GrantCopyBatch } from '../grant-copy.ts';
+import { MappedSharedPages } from '../mapped-pages.ts';
 import { attempt, openDevice } from './errors.ts';
 import { loadNative, type NativeGntalloc, type NativeGntdev } from './native.ts';
-import { LinuxPages, LinuxSharedPages } from './pages.ts';
+import { LinuxPages, unmap } from './pages.ts';
 
 const noGrantLeft =
   'no page or grant left; the limit of pages is /sys/module/xen_gntalloc/parameters/limit';
@@ -40,7 +41,9 @@ export class LinuxGrantTable implements GrantTable {
       { ENOSPC: noGrantLeft },
     );
     return this.keep(
-      new LinuxSharedPages(buffer, Array.from(refs, grantRef), (pages) => this.open.delete(pages)),
+      new MappedSharedPages(buffer, Array.from(refs, grantRef), unmap, (pages) =>
+        this.open.delete(pages),
+      ),
     );
   }
 
@@ -58,7 +61,12 @@ export class LinuxGrantTable implements GrantTable {
   }
 
   copyBatch(capacity: number): CopyBatch {
-    return new LinuxCopyBatch(this.gntdevDevice(), capacity);
+    const device = this.gntdevDevice();
+    return new GrantCopyBatch(capacity, (operations, locals, statuses, count) =>
+      attempt(`copy ${count} times between grants and memory`, () =>
+        device.copy(operations, locals, statuses, count),
+      ),
+    );
   }
 
   close(): void {

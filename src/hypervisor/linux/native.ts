@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { XenError } from '../../base/errors.ts';
+import type { CopyGrants } from '../grant-copy.ts';
 
 /** /dev/xen/evtchn, native/evtchn.cc. */
 export interface NativeEvtchn {
@@ -23,23 +24,10 @@ export interface NativeEvtchn {
   close(): void;
 }
 
-/** Words that describe one copy to `NativeGntdev.copy`, in this order. */
-export const COPY_REF = 0;
-export const COPY_DOMID = 1;
-export const COPY_OFFSET = 2;
-export const COPY_LENGTH = 3;
-export const COPY_TO_PEER = 4;
-export const COPY_WORDS = 5;
-
 /** /dev/xen/gntdev, native/gntdev.cc. */
 export interface NativeGntdev {
   map(domid: number, refs: Uint32Array, clearByte?: number, notifyPort?: number): ArrayBuffer;
-  copy(
-    operations: Uint32Array,
-    locals: readonly Uint8Array[],
-    statuses: Int16Array,
-    count: number,
-  ): void;
+  copy: CopyGrants;
   close(): void;
 }
 

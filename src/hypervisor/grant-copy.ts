@@ -1,33 +1,43 @@
-/** Grant copies through /dev/xen/gntdev. */
-import { type DomId, domId, type GrantRef, grantRef } from '../../base/ids.ts';
-import { type CopyBatch, PAGE_SIZE } from '../contract.ts';
-import { attempt } from './errors.ts';
-import {
-  COPY_DOMID,
-  COPY_LENGTH,
-  COPY_OFFSET,
-  COPY_REF,
-  COPY_TO_PEER,
-  COPY_WORDS,
-  type NativeGntdev,
-} from './native.ts';
+/** A batch of grant copies, written down for a native layer that hands them to Xen. */
+import { type DomId, domId, type GrantRef, grantRef } from '../base/ids.ts';
+import { type CopyBatch, PAGE_SIZE } from './contract.ts';
+
+/** Words that describe one copy, in this order. */
+const COPY_REF = 0;
+const COPY_DOMID = 1;
+const COPY_OFFSET = 2;
+const COPY_LENGTH = 3;
+const COPY_TO_PEER = 4;
+const COPY_WORDS = 5;
+
+/**
+ * Does `count` copies in order and fills `statuses`. Throws when they could not be tried.
+ * @param operations five words a copy: reference, domid, offset, length, and 1 if it goes to the peer
+ * @param locals our side of each
+ */
+export type CopyGrants = (
+  operations: Uint32Array,
+  locals: readonly Uint8Array[],
+  statuses: Int16Array,
+  count: number,
+) => void;
 
 const nothing = new Uint8Array(0);
 
-export class LinuxCopyBatch implements CopyBatch {
+export class GrantCopyBatch implements CopyBatch {
   readonly capacity: number;
-  private readonly device: NativeGntdev;
+  private readonly copyGrants: CopyGrants;
   private readonly operations: Uint32Array;
   private readonly locals: Uint8Array[];
   private readonly statuses: Int16Array;
   private filled = 0;
   private ran = 0;
 
-  constructor(device: NativeGntdev, capacity: number) {
+  constructor(capacity: number, copyGrants: CopyGrants) {
     if (!Number.isInteger(capacity) || capacity < 1 || capacity > 65536) {
       throw new RangeError(`a batch holds from 1 to 65536 copies, not ${capacity}`);
     }
-    this.device = device;
+    this.copyGrants = copyGrants;
     this.capacity = capacity;
     this.operations = new Uint32Array(capacity * COPY_WORDS);
     this.locals = new Array<Uint8Array>(capacity).fill(nothing);
@@ -75,9 +85,7 @@ export class LinuxCopyBatch implements CopyBatch {
     const count = this.filled;
     this.filled = 0;
     this.ran = 0;
-    attempt(`copy ${count} times between grants and memory`, () =>
-      this.device.copy(this.operations, this.locals, this.statuses, count),
-    );
+    this.copyGrants(this.operations, this.locals, this.statuses, count);
     this.ran = count;
     let refused = 0;
     for (let index = 0; index < count; index++) if (this.statuses[index] !== 0) refused++;

@@ -1,0 +1,57 @@
+/* The JavaScript engine inside the kernel: one runtime, one script, one event loop. */
+#ifndef ENGINE_H
+#define ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quickjs.h"
+
+/* -- The object `xen` of the script; src/hypervisor/unikernel/xen-object.ts describes it -- */
+
+JSValue xen_object_new(JSContext *context);
+/* What the files of the object add to it. */
+void xen_object_add_events(JSContext *context, JSValue object);
+void xen_object_add_memory(JSContext *context, JSValue object);
+void xen_object_add_control(JSContext *context, JSValue object);
+
+/* -- The event loop -- */
+
+/* Functions of the script; JS_UNDEFINED where it gave none. */
+struct listeners {
+  JSValue event, timer;
+};
+
+void engine_listen(JSContext *context, JSValueConst event, JSValueConst timer);
+
+/* When the timer function is to run, in nanoseconds of clock_now(); UINT64_MAX: never. */
+void engine_wake_at(uint64_t deadline);
+
+/* Something can still happen to the script while this is positive, as by an open port. */
+void engine_hold(int change);
+
+/* -- Arguments -- */
+
+/* Each throws TypeError or RangeError, naming `name`, and returns false. */
+bool integer_argument(JSContext *context, JSValueConst value, const char *name, uint32_t max,
+                      uint32_t *result);
+bool bytes_argument(JSContext *context, JSValueConst value, const char *name, uint8_t **bytes,
+                    size_t *length);
+
+/* Runs the script until nothing can happen to it any more; the domain ends here. */
+int engine_main(void);
+
+/* -- Words -- */
+
+/* Says on the console what `context` has thrown, with its stack. Clears it. */
+void report_exception(JSContext *context);
+/* Says it of a value. */
+void report_error(JSContext *context, JSValueConst error);
+
+/* -- The script -- */
+
+/* Runs the bundle. False: it is missing, broken or has thrown, and the console says so. */
+bool bundle_run(JSContext *context);
+
+#endif

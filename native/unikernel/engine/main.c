@@ -1,0 +1,175 @@
+/* The engine's life: start, run the bundle, hand it events and its timer, and end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <xen/sched.h>
+
+#include "boot_info.h"
+#include "clock.h"
+#include "console.h"
+#include "domain.h"
+#include "engine.h"
+#include "events.h"
+#include "mappings.h"
+#include "pages.h"
+
+/* Of the 512 KiB of stack (image.lds), what the script may use; the rest is for C below it. */
+#define SCRIPT_STACK_BYTES (400 * 1024)
+
+#define NS_PER_MS 1000000ull
+
+/* How long the script may run before it lets go; longer is taken for an endless loop. */
+#define TURN_LIMIT_MS 10000
+#define TURN_LIMIT_OPTION "turn_limit_ms="
+
+/* Pages that a peer held on to are looked at again after this. */
+#define SWEEP_INTERVAL_NS (200 * NS_PER_MS)
+
+/* A wait longer than this is cut in pieces; nobody notices. */
+#define WAIT_MAX_NS (3600000 * NS_PER_MS)
+
+static struct listeners listeners;
+static uint64_t timer_deadline = UINT64_MAX;
+static int holds;
+
+static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
+static uint64_t turn_start;
+
+/* The last promise that was rejected with nobody to hear of it. */
+static JSValue unheard_promise, unheard_reason;
+
+void engine_listen(JSContext *context, JSValueConst event, JSValueConst timer) {
+  JS_FreeValue(context, listeners.event);
+  JS_FreeValue(context, listeners.timer);
+  listeners.event = JS_DupValue(context, event);
+  listeners.timer = JS_DupValue(context, timer);
+}
+
+void engine_wake_at(uint64_t deadline) { timer_deadline = deadline; }
+
+void engine_hold(int change) { holds += change; }
+
+static void fail(JSContext *context) {
+  report_exception(context);
+  domain_crash();
+}
+
+/* The engine asks this now and then while a script runs. */
+static int is_turn_too_long(JSRuntime *runtime, void *opaque) {
+  (void)runtime;
+  (void)opaque;
+  if (clock_now() - turn_start < turn_limit_ns) return 0;
+  console_printf("unikernel: the script has not yielded for %d ms\n", turn_limit_ns / NS_PER_MS);
+  return 1;
+}
+
+static void track_rejection(JSContext *context, JSValueConst promise, JSValueConst reason,
+                            JS_BOOL is_handled, void *opaque) {
+  (void)opaque;
+  if (is_handled) {
+    if (JS_VALUE_GET_TAG(unheard_promise) != JS_TAG_OBJECT ||
+        JS_VALUE_GET_PTR(unheard_promise) != JS_VALUE_GET_PTR(promise)) {
+      return;
+    }
+    JS_FreeValue(context, unheard_promise);
+    JS_FreeValue(context, unheard_reason);
+    unheard_promise = unheard_reason = JS_UNDEFINED;
+    return;
+  }
+  if (!JS_IsUndefined(unheard_promise)) return;
+  unheard_promise = JS_DupValue(context, promise);
+  unheard_reason = JS_DupValue(context, reason);
+}
+
+/* Promises that are settled run what waits for them. */
+static void run_jobs(JSContext *context) {
+  JSContext *job;
+  for (;;) {
+    const int ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
+    if (ran < 0) fail(job);
+    if (ran == 0) break;
+  }
+  if (JS_IsUndefined(unheard_promise)) return;
+  report_error(context, unheard_reason);
+  domain_crash();
+}
+
+static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments) {
+  turn_start = clock_now();
+  if (JS_IsFunction(context, function)) {
+    JSValue result = JS_Call(context, function, JS_UNDEFINED, count, arguments);
+    if (JS_IsException(result)) fail(context);
+    JS_FreeValue(context, result);
+  }
+  run_jobs(context);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+static void wait(void) {
+  const uint64_t now = clock_now();
+  uint64_t deadline = earlier(timer_deadline, now + WAIT_MAX_NS);
+  if (mappings_sweep() > 0) deadline = earlier(deadline, now + SWEEP_INTERVAL_NS);
+  if (deadline <= now) return;
+  clock_wake_at(deadline);
+  events_wait();
+}
+
+/* Our console is signalled whenever something was taken from it, too: that is nothing to the script. */
+static bool is_news(evtchn_port_t port) {
+  if (port != console_port() || console_has_input()) return true;
+  events_unmask(port);
+  return false;
+}
+
+static void serve(JSContext *context) {
+  while (holds > 0 || timer_deadline != UINT64_MAX) {
+    const long port = events_next();
+    if (port >= 0) {
+      if (!is_news(port)) continue;
+      JSValue number = JS_NewInt64(context, port);
+      call(context, listeners.event, 1, &number);
+    } else if (timer_deadline <= clock_now()) {
+      timer_deadline = UINT64_MAX;
+      call(context, listeners.timer, 0, NULL);
+    } else {
+      wait();
+    }
+  }
+}
+
+static void read_options(void) {
+  const char *option = strstr(boot_info_command_line(), TURN_LIMIT_OPTION);
+  if (option == NULL) return;
+  const uint64_t limit_ms = strtoull(option + strlen(TURN_LIMIT_OPTION), NULL, 10);
+  if (limit_ms > 0) turn_limit_ns = limit_ms * NS_PER_MS;
+}
+
+static JSContext *start_engine(void) {
+  JSRuntime *runtime = JS_NewRuntime();
+  JSContext *context = runtime == NULL ? NULL : JS_NewContext(runtime);
+  if (context == NULL) {
+    console_printf("unikernel: the engine does not fit into %d KiB of memory\n",
+                   (uint64_t)(pages_total() * PAGE_SIZE / 1024));
+    domain_crash();
+  }
+  JS_SetMaxStackSize(runtime, SCRIPT_STACK_BYTES);
+  JS_SetInterruptHandler(runtime, is_turn_too_long, NULL);
+  unheard_promise = unheard_reason = JS_UNDEFINED;
+  listeners = (struct listeners){JS_UNDEFINED, JS_UNDEFINED};
+  JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+  return context;
+}
+
+int engine_main(void) {
+  read_options();
+  JSContext *context = start_engine();
+  JSValue global = JS_GetGlobalObject(context);
+  JS_SetPropertyStr(context, global, "xen", xen_object_new(context));
+  JS_FreeValue(context, global);
+  turn_start = clock_now();
+  if (!bundle_run(context)) domain_crash();
+  run_jobs(context);
+  serve(context);
+  domain_shutdown(SHUTDOWN_poweroff);
+}

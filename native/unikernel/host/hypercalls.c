@@ -1,0 +1,164 @@
+/* What the one domain may ask of the small Xen. */
+#include <string.h>
+
+#include <xen/memory.h>
+
+#include "domain.h"
+#include "events.h"
+#include "grants.h"
+#include "hypercall.h"
+#include "paging.h"
+#include "upcall.h"
+#include "xen.h"
+
+struct channel {
+  uint32_t status;                  /* EVTCHNSTAT_ */
+  domid_t remote_domid;
+  evtchn_port_t remote_port;
+  uint32_t virq;
+};
+
+static struct channel channels[HOST_PORTS];
+
+/* -- Event channels -- */
+
+static long free_port(void) {
+  for (evtchn_port_t port = 1; port < HOST_PORTS; port++) {
+    if (channels[port].status == EVTCHNSTAT_closed) return port;
+  }
+  return -XEN_ENOSPC;
+}
+
+static long open_port(struct channel channel, evtchn_port_t *result) {
+  const long port = free_port();
+  if (port < 0) return port;
+  channels[port] = channel;
+  *result = port;
+  return 0;
+}
+
+static long allocate_unbound(struct evtchn_alloc_unbound *operation) {
+  return open_port((struct channel){EVTCHNSTAT_unbound, operation->remote_dom, 0, 0},
+                   &operation->port);
+}
+
+static long bind_interdomain(struct evtchn_bind_interdomain *operation) {
+  if (operation->remote_dom != HOST_DOMID) return -XEN_ESRCH;
+  if (operation->remote_port >= HOST_PORTS) return -XEN_EINVAL;
+  struct channel *remote = &channels[operation->remote_port];
+  if (remote->status != EVTCHNSTAT_unbound || remote->remote_domid != HOST_DOMID) {
+    return -XEN_EINVAL;
+  }
+  const struct channel local = {EVTCHNSTAT_interdomain, HOST_DOMID, operation->remote_port, 0};
+  const long failed = open_port(local, &operation->local_port);
+  if (failed != 0) return failed;
+  *remote = (struct channel){EVTCHNSTAT_interdomain, HOST_DOMID, operation->local_port, 0};
+  upcall_set_pending(operation->local_port);
+  return 0;
+}
+
+static long bind_virq(struct evtchn_bind_virq *operation) {
+  if (operation->virq != VIRQ_TIMER) return -XEN_EPERM;
+  return open_port((struct channel){EVTCHNSTAT_virq, 0, 0, operation->virq}, &operation->port);
+}
+
+static long close_port(evtchn_port_t port) {
+  struct channel *channel = &channels[port];
+  if (channel->status == EVTCHNSTAT_closed) return -XEN_EINVAL;
+  if (channel->status == EVTCHNSTAT_interdomain) {
+    channels[channel->remote_port] = (struct channel){EVTCHNSTAT_unbound, HOST_DOMID, 0, 0};
+  }
+  *channel = (struct channel){.status = EVTCHNSTAT_closed};
+  upcall_clear_pending(port);
+  return 0;
+}
+
+static long send(evtchn_port_t port) {
+  const struct channel *channel = &channels[port];
+  if (channel->status == EVTCHNSTAT_interdomain) upcall_set_pending(channel->remote_port);
+  return channel->status == EVTCHNSTAT_closed ? -XEN_EINVAL : 0;
+}
+
+static long unmask(evtchn_port_t port) {
+  upcall_unmask(port);
+  return 0;
+}
+
+static long event_channel_op(unsigned command, void *operation) {
+  switch (command) {
+    case EVTCHNOP_alloc_unbound: return allocate_unbound(operation);
+    case EVTCHNOP_bind_interdomain: return bind_interdomain(operation);
+    case EVTCHNOP_bind_virq: return bind_virq(operation);
+    case EVTCHNOP_close: return close_port(((struct evtchn_close *)operation)->port);
+    case EVTCHNOP_send: return send(((struct evtchn_send *)operation)->port);
+    case EVTCHNOP_unmask: return unmask(((struct evtchn_unmask *)operation)->port);
+    case EVTCHNOP_init_control: return upcall_init_control(operation);
+    case EVTCHNOP_expand_array: return upcall_expand_array(operation);
+    default: return -XEN_ENOSYS;
+  }
+}
+
+/* -- Grants -- */
+
+static int16_t copy_one(const struct gnttab_copy *copy) {
+  const bool to_peer = copy->flags & GNTCOPY_dest_gref;
+  const domid_t domid = to_peer ? copy->dest.domid : copy->source.domid;
+  const grant_ref_t reference = to_peer ? copy->dest.u.ref : copy->source.u.ref;
+  if (domid != HOST_DOMID) return GNTST_bad_domain;
+  const size_t per_frame = PAGE_SIZE / sizeof(grant_entry_v1_t);
+  if (reference >= HOST_GRANT_FRAMES * per_frame) return GNTST_bad_gntref;
+  const grant_entry_v1_t *entry =
+      (const grant_entry_v1_t *)host_grant_frame(reference / per_frame) + reference % per_frame;
+  if ((entry->flags & GTF_type_mask) != GTF_permit_access || entry->domid != HOST_DOMID ||
+      (to_peer && (entry->flags & GTF_readonly))) {
+    return GNTST_permission_denied;
+  }
+  char *granted = (char *)((uintptr_t)entry->frame * PAGE_SIZE);
+  const xen_pfn_t frame = to_peer ? copy->source.u.gmfn : copy->dest.u.gmfn;
+  char *local = (char *)(frame * PAGE_SIZE);
+  if (to_peer) {
+    memcpy(granted + copy->dest.offset, local + copy->source.offset, copy->len);
+  } else {
+    memcpy(local + copy->dest.offset, granted + copy->source.offset, copy->len);
+  }
+  return GNTST_okay;
+}
+
+static long grant_table_op(unsigned command, void *operations, unsigned count) {
+  struct gnttab_query_size *size = operations;
+  struct gnttab_map_grant_ref *map = operations;
+  struct gnttab_copy *copy = operations;
+  switch (command) {
+    case GNTTABOP_query_size:
+      size->max_nr_frames = HOST_GRANT_FRAMES;
+      size->status = GNTST_okay;
+      return 0;
+    case GNTTABOP_map_grant_ref:
+      /* The domain finds its own grants itself, and there is no other. */
+      map->status = GNTST_bad_domain;
+      return 0;
+    case GNTTABOP_copy:
+      for (unsigned i = 0; i < count; i++) copy[i].status = copy_one(&copy[i]);
+      return 0;
+    default: return -XEN_ENOSYS;
+  }
+}
+
+static long memory_op(unsigned command, const struct xen_add_to_physmap *place) {
+  if (command != XENMEM_add_to_physmap || place->space != XENMAPSPACE_grant_table) {
+    return -XEN_EPERM;
+  }
+  host_place_grant_frame(place->gpfn * PAGE_SIZE, place->idx);
+  return 0;
+}
+
+long hypercall(unsigned number, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
+  (void)d;
+  switch (number) {
+    case __HYPERVISOR_event_channel_op: return event_channel_op(a, (void *)b);
+    case __HYPERVISOR_grant_table_op: return grant_table_op(a, (void *)b, c);
+    case __HYPERVISOR_memory_op: return memory_op(a, (const void *)b);
+    case __HYPERVISOR_hvm_op: return 0;
+    default: return -XEN_ENOSYS;
+  }
+}

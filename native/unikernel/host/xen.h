@@ -1,0 +1,25 @@
+/* A small Xen inside of the process, with one domain: enough to run the kernel's own event channels,
+ * grants and mappings, and the script above them, where there is no Xen. */
+#ifndef XEN_H
+#define XEN_H
+
+#include <stdint.h>
+
+/* The number of the one domain. */
+#define HOST_DOMID 5
+
+/* Where guest-physical memory is in this process: the pool of pages, then Xen's own pages. The program
+ * and its heap lie above the first GiB. */
+#define HOST_POOL_START 0x20000000ull
+#define HOST_POOL_BYTES (64ull << 20)
+#define HOST_GRANT_FRAMES 4
+
+/* Makes the memory and fills the pool. */
+void host_memory_init(void);
+
+/* Lets guest-physical `frame_address` stand for page `index` of Xen's own. */
+void host_place_grant_frame(uint64_t frame_address, unsigned index);
+/* That page, as Xen sees it. */
+void *host_grant_frame(unsigned index);
+
+#endif

@@ -1,0 +1,54 @@
+/* Xen writes into the shared page how to make nanoseconds of the processor's time stamp counter. */
+#include "clock.h"
+
+#include <stdbool.h>
+
+#include <xen/vcpu.h>
+
+#include "cpu.h"
+#include "domain.h"
+#include "events.h"
+
+void clock_init(void) { events_bind_timer(); }
+
+uint64_t clock_now(void) {
+  volatile struct vcpu_time_info *time = &domain_shared_info()->vcpu_info[0].time;
+  uint64_t system, elapsed;
+  uint32_t version, multiplier;
+  int8_t shift;
+  do {
+    /* An odd version says that Xen is writing; another one after, that it has written. */
+    version = time->version;
+    asm volatile("lfence" ::: "memory");
+    elapsed = read_tsc() - time->tsc_timestamp;
+    system = time->system_time;
+    multiplier = time->tsc_to_system_mul;
+    shift = time->tsc_shift;
+    asm volatile("lfence" ::: "memory");
+  } while ((version & 1) || version != time->version);
+  elapsed = shift >= 0 ? elapsed << shift : elapsed >> -shift;
+  const uint64_t now = system + (uint64_t)((unsigned __int128)elapsed * multiplier >> 32);
+  /* Xen corrects its own drift, by which time could go back a little. */
+  static uint64_t latest;
+  if (now > latest) latest = now;
+  return latest;
+}
+
+uint64_t clock_wallclock(void) {
+  volatile struct shared_info *info = domain_shared_info();
+  uint64_t seconds, nanoseconds;
+  uint32_t version;
+  do {
+    version = info->wc_version;
+    asm volatile("lfence" ::: "memory");
+    seconds = info->wc_sec | (uint64_t)info->wc_sec_hi << 32;
+    nanoseconds = info->wc_nsec;
+    asm volatile("lfence" ::: "memory");
+  } while ((version & 1) || version != info->wc_version);
+  return seconds * 1000000000 + nanoseconds + clock_now();
+}
+
+void clock_wake_at(uint64_t deadline) {
+  struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline};
+  hypercall(__HYPERVISOR_vcpu_op, VCPUOP_set_singleshot_timer, 0, (uintptr_t)&timer, 0);
+}

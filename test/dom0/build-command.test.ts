@@ -1,0 +1,66 @@
+/** `paravane build`. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { runProgram } from '../../src/dom0/program.ts';
+import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+
+/** The engine takes its time to compile when nobody has done it before. */
+const BUILD_LIMIT_MS = 240_000;
+
+const scratch = scratchDirectory();
+afterAll(() => scratch.remove());
+
+async function paravane(...args: string[]) {
+  const said = { out: '', error: '' };
+  const code = await runProgram(args, [], {
+    width: 80,
+    out: (text) => {
+      said.out += text;
+    },
+    error: (text) => {
+      said.error += text;
+    },
+  });
+  return { code, ...said };
+}
+
+test(
+  'build makes an image below a megabyte and prints how xl starts it',
+  async () => {
+    const image = join(scratch.path, 'xenstored.elf');
+    const { code, out, error } = await paravane('build', 'xenstored', '-o', image);
+    expect(code).toBe(0);
+    expect(out).toContain(`kernel = "${image}"`);
+    expect(out).toContain('type = "pvh"');
+    const bytes = readFileSync(image).length;
+    expect(error).toBe(`paravane: ${image}: ${bytes} bytes, runs in 8 MiB; for xl:\n`);
+    expect(bytes).toBeLessThan(1 << 20);
+  },
+  BUILD_LIMIT_MS,
+);
+
+test(
+  'build gives the same bytes again, and none that name a file of this machine',
+  async () => {
+    const images = ['first.elf', 'second.elf'].map((name) => join(scratch.path, name));
+    for (const image of images) await paravane('build', 'echo', '-o', image);
+    const [first, second] = images.map((image) => readFileSync(image));
+    expect(first?.equals(second!)).toBe(true);
+    expect(first?.includes(process.cwd())).toBe(false);
+    expect(first?.includes(scratch.path)).toBe(false);
+  },
+  BUILD_LIMIT_MS,
+);
+
+test('build of a service that is no stub domain is refused', async () => {
+  const { code, error } = await paravane('build', 'nonesuch');
+  expect(code).toBe(2);
+  expect(error).toContain('nonesuch');
+});
+
+test('build without a service shows which there are', async () => {
+  const { error } = await paravane('build');
+  expect(error).toContain('xenstored');
+  expect(error).toContain('echo');
+});

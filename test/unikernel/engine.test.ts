@@ -1,0 +1,206 @@
+/** The engine and the kernel's own event channels, grants and mappings, without Xen. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SHUTDOWN_crash, SHUTDOWN_poweroff } from '../../src/abi/sched.ts';
+import { buildEngine } from '../../src/dom0/image/engine.ts';
+import { buildBundle } from '../../src/dom0/image/image.ts';
+import {
+  CONFORMANCE_ENTRY,
+  type EventAbi,
+  runBundle,
+  runScript,
+  scratchDirectory,
+  TEST_ALIAS,
+} from './native-stubdom.ts';
+
+/** The engine takes its time to compile when nobody has done it before. */
+const BUILD_LIMIT_MS = 240_000;
+
+const scratch = scratchDirectory();
+const bundle = join(scratch.path, 'conformance');
+
+beforeAll(async () => {
+  await buildBundle(await buildEngine(), CONFORMANCE_ENTRY, bundle, { alias: TEST_ALIAS });
+}, BUILD_LIMIT_MS);
+afterAll(() => scratch.remove());
+
+describe.each<EventAbi>(['FIFO', 'two-level'])('with the %s ABI of events', (abi) => {
+  test('the unikernel binding passes the conformance suite of the contract', async () => {
+    const { reason, console } = await runBundle(bundle, [], abi);
+    expect(console.split('\n').filter((line) => line.startsWith('failed'))).toEqual([]);
+    const [, summary = '{}'] = /^conformance: (.*)$/m.exec(console) ?? [];
+    const { passed, memory } = JSON.parse(summary);
+    expect(passed).toBeGreaterThan(80);
+    // The FIFO ABI has a page for its control block, and one for the words of the first ports.
+    expect(memory.total - memory.unused).toBe(abi === 'FIFO' ? 2 * 4096 : 0);
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
+  // The words of this many ports take several pages, and each port is pending before its own is there.
+  test('every port is raised when it is bound, and again by each signal', async () => {
+    const { reason, console } = await runScript(
+      `
+      const COUNT = 1500;
+      const opened = Array.from({ length: COUNT }, () => xen.allocateUnbound(xen.domid));
+      const bound = opened.map((port) => xen.bindInterdomain(xen.domid, port));
+      const raised = new Map();
+      const counts = (ports) => [...new Set(ports.map((port) => raised.get(port) ?? 0))].join();
+      let rounds = 0;
+      xen.listen(
+        (port) => {
+          raised.set(port, (raised.get(port) ?? 0) + 1);
+          xen.unmask(port);
+        },
+        () => {
+          xen.print(counts(opened) + ' ' + counts(bound) + '; ');
+          rounds += 1;
+          if (rounds === 3) return [...opened, ...bound].forEach((port) => xen.closePort(port));
+          for (const port of rounds === 1 ? opened : bound) xen.notify(port);
+          xen.wakeAt(xen.now_ms());
+        },
+      );
+      xen.wakeAt(xen.now_ms());`,
+      [],
+      abi,
+    );
+    expect(console).toBe('0 1; 0 2; 1 2; ');
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
+  test('a port that is masked is raised once it is unmasked', async () => {
+    const { console } = await runScript(
+      `
+      const opened = xen.allocateUnbound(xen.domid);
+      const bound = xen.bindInterdomain(xen.domid, opened);
+      let said = '';
+      xen.mask(opened);
+      xen.listen(
+        (port) => {
+          said += port === opened ? 'raised' : 'bound ';
+          if (port !== opened) return xen.notify(bound);
+          xen.print(said);
+          xen.closePort(bound);
+          xen.closePort(opened);
+        },
+        () => {
+          said += 'unmasked ';
+          xen.unmask(opened);
+        },
+      );
+      xen.wakeAt(xen.now_ms() + 1);`,
+      [],
+      abi,
+    );
+    expect(console).toBe('bound unmasked raised');
+  });
+});
+
+test('xenstored serves a ring from the engine', async () => {
+  const served = join(scratch.path, 'xenstored');
+  await buildBundle(await buildEngine(), 'test/unikernel/xenstored-bundle.ts', served);
+  const { reason, console } = await runBundle(served);
+  expect(console.match(/^FAILED.*/gm)).toBeNull();
+  expect(console.match(/^ok: /gm)).toHaveLength(5);
+  expect(reason).toBe(SHUTDOWN_poweroff);
+});
+
+describe('a script', () => {
+  test('that has nothing to wait for ends its domain', async () => {
+    const end = await runScript("xen.print('done\\n');");
+    expect(end).toEqual({ reason: SHUTDOWN_poweroff, console: 'done\n' });
+  });
+
+  test('that throws crashes its domain, with its stack on the console', async () => {
+    const { reason, console } = await runScript(
+      "function inner() { throw new TypeError('no disk'); }\nfunction outer() { inner(); }\nouter();",
+    );
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toContain('unikernel: the script has failed: TypeError: no disk');
+    expect(console).toMatch(/at inner .*\n.*at outer/);
+  });
+
+  test('whose promise is rejected unheard crashes its domain', async () => {
+    const { reason, console } = await runScript("Promise.reject(new Error('unheard'));");
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toContain('the script has failed: Error: unheard');
+  });
+
+  test('whose rejections are all heard does not', async () => {
+    const { reason } = await runScript(
+      'const late = Promise.reject(1); late.catch(() => {}); Promise.reject(2).catch(() => {});',
+    );
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
+  test('that never yields is ended', async () => {
+    const { reason, console } = await runScript('for (;;) try { for (;;); } catch {}', [
+      'turn_limit_ms=50',
+    ]);
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toContain('unikernel: the script has not yielded for 50 ms');
+  });
+
+  test('that calls itself without end gets an error that it can catch', async () => {
+    const { console } = await runScript(
+      'const deeper = () => deeper() + 1; try { deeper(); } catch (e) { xen.print(String(e)); }',
+    );
+    expect(console).toContain('stack overflow');
+  });
+
+  test('has its timer rung no earlier than asked for', async () => {
+    const { console } = await runScript(`
+      const start = xen.now_ms();
+      xen.listen(() => {}, () => xen.print(String(xen.now_ms() - start >= 20)));
+      xen.wakeAt(start + 20);`);
+    expect(console).toBe('true');
+  });
+
+  test('gets random bytes that differ from call to call', async () => {
+    const { console } = await runScript(`
+      const [a, b] = [new Uint8Array(16), new Uint8Array(16)];
+      xen.fillRandom(a); xen.fillRandom(b);
+      xen.print(String(a.join() !== b.join()));`);
+    expect(console).toBe('true');
+  });
+
+  test.each([
+    ['xen.notify(-1)', 'RangeError: port must be an integer from 0'],
+    ["xen.notify('1')", 'TypeError: port must be a number'],
+    ['xen.share(0, 0, true)', 'RangeError: a call takes from 1 to'],
+    ['xen.share(0, 1, true, 4096)', 'RangeError: clearByte must be an integer from 0 to 4095'],
+    ['xen.map(0, [1])', 'TypeError'],
+    ['xen.map(0, new Uint8Array(3))', 'TypeError: refs must have elements of 4 bytes'],
+    ['xen.copy(new Uint32Array(4), [], new Int16Array(1), 1)', 'RangeError: operations'],
+    ['xen.parameter(1e9)', 'RangeError: index'],
+    ['xen.wakeAt(NaN)', 'RangeError: deadline_ms'],
+  ])('is told its mistake by %s', async (call, message) => {
+    const { reason, console } = await runScript(call);
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toContain(message);
+  });
+});
+
+describe('a bundle is refused', () => {
+  const whole = () => readFileSync(bundle);
+  const spoiled = () => {
+    const bytes = whole();
+    bytes[bytes.length - 1]! ^= 1;
+    return bytes;
+  };
+
+  test.each([
+    ['that is empty', () => Buffer.alloc(0), 'there is none'],
+    ['that is shorter than its header', () => whole().subarray(0, 10), 'shorter than its header'],
+    ['that is cut off', () => whole().subarray(0, -1), 'it is cut off'],
+    ['that was changed', spoiled, 'its checksum is wrong'],
+    ['that is a script', () => Buffer.from('console.log("I am a script");'), 'does not begin as'],
+  ])('%s', async (_, content, rule) => {
+    const path = join(scratch.path, 'refused');
+    writeFileSync(path, content());
+    const { reason, console } = await runBundle(path);
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toContain(`unikernel: the bundle cannot be run: `);
+    expect(console).toContain(rule);
+  });
+});
