@@ -147,6 +147,32 @@ test('a script that never yields is ended', async () => {
   await domain.destroy();
 });
 
+test('a script that calls itself without end gets an error that it can catch', async () => {
+  const { lab } = await sharedHost();
+  const image = await imageOf(
+    'deep',
+    `const deeper = () => deeper() + 1;
+    const deepest = [
+      deeper,
+      () => JSON.parse('['.repeat(1e5)),
+      () => eval('('.repeat(1e5)),
+      () => new RegExp('(?:'.repeat(1e5)),
+    ];
+    for (const call of deepest) {
+      try {
+        call();
+      } catch (error) {
+        xen.print(error + '\\n');
+      }
+    }`,
+  );
+  const domain = await StubDomain.create(lab, { name: 'deep', image });
+  const { crashed, console } = await domain.end();
+  expect(console.match(/stack overflow/g)).toHaveLength(4);
+  expect(crashed).toBe(false);
+  await domain.destroy();
+});
+
 test('a fault is reported with its place and its reason', async () => {
   const { lab } = await sharedHost();
   // Above what any processor of today can address.
@@ -163,7 +189,9 @@ test('a fault is reported with its place and its reason', async () => {
 
 test('a stub domain with too little memory says how much it needs', async () => {
   const { lab } = await sharedHost();
-  const image = await imageOf('small', "xen.print('fits\\n');");
+  // Of 3 MiB an image without the ballast leaves enough.
+  const ballast = 'x'.repeat(480_000);
+  const image = await imageOf('small', `xen.print('${ballast}'.slice(-4));`);
   const domain = await StubDomain.create(lab, { name: 'small', image, memory_mib: 3 });
   const { crashed, console } = await domain.end();
   expect(crashed).toBe(true);
