@@ -1,0 +1,60 @@
+/** xenstored as a domain of its own, which serves dom0's kernel, Xen's tools and a guest. */
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { buildImage } from '../../src/dom0/image/image.ts';
+import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
+import { ownLab } from './shared-lab.ts';
+
+const INIT_XENSTORE_DOMAIN = '/usr/lib/xen-4.17/bin/init-xenstore-domain';
+const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
+const LIMIT_MS = 120_000;
+
+const scratch = scratchDirectory();
+afterAll(() => scratch.remove());
+
+test('a stub domain is xenstored for dom0, its tools and a guest', async () => {
+  const [image, granter] = [join(scratch.path, 'xenstored.elf'), join(scratch.path, 'granter.elf')];
+  await buildImage('stubdoms/xenstored/unikernel.ts', image);
+  await buildImage('test/unikernel/granter-bundle.ts', granter);
+  const lab = await ownLab();
+  try {
+    // Where Xen's tools keep what they know of a domain, and which domain xenstored is.
+    await lab.run('mkdir -p /var/lib/xen /run/xen');
+    await lab.run([INIT_XENSTORE_DOMAIN, '--kernel', image, '--memory', '32'], {
+      timeout_ms: LIMIT_MS,
+    });
+    await lab.run('xen-init-dom0');
+    expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(
+      await lab.run('xl domid Xenstore'),
+    );
+
+    // Ours needs the socket of an xenstored in dom0. Without either, xl gives a new domain up.
+    lab.start([C_XENCONSOLED, '-i']);
+    const watcher = lab.start(['xenstore-watch', '@introduceDomain', '@releaseDomain']);
+    await watcher.waitFor(/@introduceDomain.*@releaseDomain/s, LIMIT_MS);
+    const config = `name="granter"\ntype="pvh"\nkernel="${granter}"\nmemory=8\nshadow_memory=2\n`;
+    await lab.run('cat >/run/granter.cfg', { input: config });
+    await lab.run('xl create /run/granter.cfg', { timeout_ms: LIMIT_MS });
+    await watcher.waitFor(/@releaseDomain.*@introduceDomain/s, LIMIT_MS);
+
+    // Over a ring that the store domain has mapped: the guest reads what dom0 wrote, and answers.
+    const domid = Number(await lab.run('xl domid granter'));
+    const home = `/local/domain/${domid}`;
+    await lab.run(['xenstore-write', `${home}/${PEER_PATH}`, '0']);
+    const read = async () => {
+      const { code, stdout } = await lab.attempt(['xenstore-read', `${home}/${OFFER_PATH}`]);
+      return code === 0 ? stdout : undefined;
+    };
+    const offer = await lab.waitFor('answer of the guest', read, LIMIT_MS);
+    expect(JSON.parse(offer).domid).toBe(domid);
+
+    // Xen tells the store domain of the guest's end.
+    await lab.run('xl destroy granter');
+    await watcher.waitFor(/@introduceDomain.*@introduceDomain.*@releaseDomain/s, LIMIT_MS);
+    await watcher.stop();
+    expect((await lab.attempt(['xenstore-ls', home])).code).toBe(1);
+  } finally {
+    await lab.close();
+  }
+});
