@@ -18,7 +18,7 @@ namespace {
 
 // Sockets that are told of in one call. A reply goes out when its request was worked on, so with
 // more of them the first client would wait for requests of others to be received.
-constexpr size_t kArrivalsMax = 16;
+constexpr size_t kArrivalsMax = 32;
 // Bytes received from one socket at once: the largest packet of xenstore and more.
 constexpr size_t kReceiveMax = 4352;
 // What is sent in one call: bytes, and how many runs of them.

@@ -29,7 +29,7 @@ export async function startOurs(
   service: string,
   ...options: string[]
 ): Promise<DomZeroProcess> {
-  const daemon = lab.start(['node', PARAVANE, 'run', service, ...options]);
+  const daemon = lab.start([PARAVANE, 'run', service, ...options]);
   await daemon.waitFor(/is ready/, START_LIMIT_MS);
   return daemon;
 }

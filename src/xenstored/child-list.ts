@@ -51,6 +51,13 @@ function withItem<Item>(items: readonly Item[], index: number, item: Item): Item
   return copy;
 }
 
+function withoutItem<Item>(items: readonly Item[], index: number): Item[] {
+  const copy = new Array<Item>(items.length - 1);
+  for (let i = 0; i < index; i++) copy[i] = items[i] as Item;
+  for (let i = index + 1; i < items.length; i++) copy[i - 1] = items[i] as Item;
+  return copy;
+}
+
 const EMPTY_RUN: Run = { names: [], births: [], byteLength: 0 };
 
 export class ChildList implements Iterable<string> {
@@ -108,8 +115,7 @@ export class ChildList implements Iterable<string> {
     const middle = index === names.length ? RUN_MAX : RUN_MAX / 2;
     const parts =
       length > RUN_MAX ? [part(longer, 0, middle), part(longer, middle, length)] : [longer];
-    const runs = [...this.runs.slice(0, at), ...parts, ...this.runs.slice(at + 1)];
-    return new ChildList(runs, this.count + 1, this.byteLength + size);
+    return new ChildList(this.runsWith(at, parts), this.count + 1, this.byteLength + size);
   }
 
   /** Without the child of that name and birth, which is here. */
@@ -117,15 +123,15 @@ export class ChildList implements Iterable<string> {
     const at = this.runAt(birth);
     const { names, births, byteLength } = this.runs[at] as Run;
     const size = name.length + 1;
-    const others = (_: unknown, index: number) => births[index] !== birth;
+    if (this.count === 1) return ChildList.empty;
+    const index = lastUpTo(births.length, birth, (i) => births[i] as number);
     const shorter = {
-      names: names.filter(others),
-      births: births.filter(others),
+      names: withoutItem(names, index),
+      births: withoutItem(births, index),
       byteLength: byteLength - size,
     };
-    const middle = shorter.names.length > 0 ? [shorter] : [];
-    const runs = [...this.runs.slice(0, at), ...middle, ...this.runs.slice(at + 1)];
-    return new ChildList(runs, this.count - 1, this.byteLength - size);
+    const parts = names.length > 1 ? [shorter] : [];
+    return new ChildList(this.runsWith(at, parts), this.count - 1, this.byteLength - size);
   }
 
   /**
@@ -155,6 +161,12 @@ export class ChildList implements Iterable<string> {
       }
     }
     return bytes.subarray(0, end);
+  }
+
+  /** The runs with others in the place of the one at `at`. Most lists have one. */
+  private runsWith(at: number, parts: readonly Run[]): readonly Run[] {
+    const { runs } = this;
+    return runs.length <= 1 ? parts : [...runs.slice(0, at), ...parts, ...runs.slice(at + 1)];
   }
 
   private runAt(birth: number): number {

@@ -1,5 +1,5 @@
 /**
- * A map from strings that is never changed: `set` and `delete` answer with another map, which
+ * A map from strings that is never changed: `set`, `delete` and `edit` lead to another map, which
  * shares all but a few small arrays with this one. So keeping an old version costs nothing.
  *
  * It is a hash trie: each branch looks at five more bits of the key's hash. There are a million
@@ -50,9 +50,19 @@ function collisionIndex(branch: Branch, key: string): number {
   return -1;
 }
 
-function replaced(branch: Branch, index: number, item: unknown): Branch {
+/** Branches that an edit has made and may change, since nobody else knows them yet. */
+type OwnBranches = Set<Branch> | undefined;
+
+/** The branch with another item: the branch itself if it is of `own`, or else a copy, which then is. */
+function replaced(branch: Branch, index: number, item: unknown, own: OwnBranches): Branch {
+  if (branch[index] === item) return branch;
+  if (own?.has(branch)) {
+    (branch as unknown[])[index] = item;
+    return branch;
+  }
   const copy = branch.slice();
   copy[index] = item;
+  own?.add(copy);
   return copy;
 }
 
@@ -83,6 +93,7 @@ interface Addition {
   readonly hash: number;
   readonly key: string;
   readonly value: unknown;
+  readonly own: OwnBranches;
   /** Whether the key was there before, found out on the way. */
   replaces: boolean;
 }
@@ -102,11 +113,11 @@ function branchOfTwo(addition: Addition, other: Branch, otherHash: number, shift
 }
 
 function branchWith(branch: Branch, addition: Addition, shift: number, hashOf: StringHash): Branch {
-  const { hash, key, value } = addition;
+  const { hash, key, value, own } = addition;
   if (shift >= HASH_BITS) {
     const at = collisionIndex(branch, key);
     addition.replaces = at >= 0;
-    return at >= 0 ? replaced(branch, at + 1, value) : [...branch, key, value];
+    return at >= 0 ? replaced(branch, at + 1, value, own) : [...branch, key, value];
   }
   const bit = bitAt(hash, shift);
   const leaves = leafBits(branch);
@@ -114,14 +125,14 @@ function branchWith(branch: Branch, addition: Addition, shift: number, hashOf: S
   if (branches & bit) {
     const index = branchIndex(branch, bit);
     const below = branchWith(branch[index] as Branch, addition, shift + BITS, hashOf);
-    return replaced(branch, index, below);
+    return replaced(branch, index, below, own);
   }
   const index = leafIndex(branch, bit);
   if (!(leaves & bit)) return rebuilt(branch, leaves | bit, branches, index, 0, [key, value]);
   const otherKey = branch[index] as string;
   if (otherKey === key) {
     addition.replaces = true;
-    return replaced(branch, index + 1, value);
+    return replaced(branch, index + 1, value, own);
   }
   const other = [otherKey, branch[index + 1]];
   const below = branchOfTwo(addition, other, hashOf(otherKey), shift + BITS);
@@ -131,11 +142,23 @@ function branchWith(branch: Branch, addition: Addition, shift: number, hashOf: S
   return rest.slice();
 }
 
+/** What `delete` takes away. */
+interface Removal {
+  readonly hash: number;
+  readonly key: string;
+  readonly own: OwnBranches;
+  /** Whether the key was there, found out on the way. */
+  found: boolean;
+}
+
 /** The branch without the key, or the branch itself when it was not there. */
-function branchWithout(branch: Branch, key: string, hash: number, shift: number): Branch {
+function branchWithout(branch: Branch, removal: Removal, shift: number): Branch {
+  const { hash, key, own } = removal;
   if (shift >= HASH_BITS) {
     const at = collisionIndex(branch, key);
-    return at < 0 ? branch : rebuilt(branch, 0, 0, at, 2, []);
+    if (at < 0) return branch;
+    removal.found = true;
+    return rebuilt(branch, 0, 0, at, 2, []);
   }
   const bit = bitAt(hash, shift);
   const leaves = leafBits(branch);
@@ -143,14 +166,16 @@ function branchWithout(branch: Branch, key: string, hash: number, shift: number)
   if (leaves & bit) {
     const index = leafIndex(branch, bit);
     if (branch[index] !== key) return branch;
+    removal.found = true;
     return rebuilt(branch, leaves & ~bit, branches, index, 2, []);
   }
   if (!(branches & bit)) return branch;
   const index = branchIndex(branch, bit);
-  const old = branch[index] as Branch;
-  const below = branchWithout(old, key, hash, shift + BITS);
-  if (below === old) return branch;
-  if (below.length > LEAVES + 2 || branchBits(below) !== 0) return replaced(branch, index, below);
+  const below = branchWithout(branch[index] as Branch, removal, shift + BITS);
+  if (!removal.found) return branch;
+  if (below.length > LEAVES + 2 || branchBits(below) !== 0) {
+    return replaced(branch, index, below, own);
+  }
   // A branch of one leaf is that leaf.
   const rest = rebuilt(branch, leaves, branches & ~bit, index, 1, []);
   const leaf = below.slice(LEAVES);
@@ -199,6 +224,34 @@ function* branchDifferences<Value>(one: Branch, other: Branch): Generator<Differ
   for (const [key, value] of others) yield { key, one: undefined, other: value as Value };
 }
 
+/** A map while it is changed. */
+export class MapEdit<Value> {
+  root: Branch;
+  size: number;
+  private readonly hashOf: StringHash;
+  private readonly own: OwnBranches;
+
+  constructor(root: Branch, size: number, hashOf: StringHash, own: OwnBranches) {
+    this.root = root;
+    this.size = size;
+    this.hashOf = hashOf;
+    this.own = own;
+  }
+
+  set(key: string, value: Value): void {
+    const { hashOf, own } = this;
+    const addition = { hash: hashOf(key), key, value, own, replaces: false };
+    this.root = branchWith(this.root, addition, 0, hashOf);
+    if (!addition.replaces) this.size++;
+  }
+
+  delete(key: string): void {
+    const removal = { hash: this.hashOf(key), key, own: this.own, found: false };
+    this.root = branchWithout(this.root, removal, 0);
+    if (removal.found) this.size--;
+  }
+}
+
 export class PersistentMap<Value> {
   private readonly root: Branch;
   private readonly hashOf: StringHash;
@@ -233,16 +286,16 @@ export class PersistentMap<Value> {
   }
 
   set(key: string, value: Value): PersistentMap<Value> {
-    const { hashOf, root, size } = this;
-    const addition: Addition = { hash: hashOf(key), key, value, replaces: false };
-    const changed = branchWith(root, addition, 0, hashOf);
-    return new PersistentMap<Value>(changed, addition.replaces ? size : size + 1, hashOf);
+    return this.changed(undefined, (edit) => edit.set(key, value));
   }
 
   delete(key: string): PersistentMap<Value> {
-    const { hashOf, root, size } = this;
-    const rest = branchWithout(root, key, hashOf(key), 0);
-    return rest === root ? this : new PersistentMap<Value>(rest, size - 1, hashOf);
+    return this.changed(undefined, (edit) => edit.delete(key));
+  }
+
+  /** The map after all that `change` does. What lies on the way of several changes is copied once. */
+  edit(change: (edit: MapEdit<Value>) => void): PersistentMap<Value> {
+    return this.changed(new Set(), change);
   }
 
   /**
@@ -251,5 +304,12 @@ export class PersistentMap<Value> {
    */
   differences(other: PersistentMap<Value>): Iterable<Difference<Value>> {
     return branchDifferences<Value>(this.root, other.root);
+  }
+
+  private changed(own: OwnBranches, change: (edit: MapEdit<Value>) => void): PersistentMap<Value> {
+    const { hashOf, root, size } = this;
+    const edit = new MapEdit<Value>(root, size, hashOf, own);
+    change(edit);
+    return edit.root === root ? this : new PersistentMap<Value>(edit.root, edit.size, hashOf);
   }
 }

@@ -10,15 +10,17 @@ import type { Account, Quotas } from './quota.ts';
 import { Snapshots } from './snapshots.ts';
 import type { ServerState } from './state.ts';
 import { TouchedPaths } from './touched-paths.ts';
-import { type Node, nodeSize, nodeStates, postOrder, Tree, withChild } from './tree.ts';
+import {
+  type Change,
+  type Node,
+  nodeSize,
+  nodeStates,
+  postOrder,
+  Tree,
+  withChild,
+} from './tree.ts';
 import { NO_VALUE } from './value.ts';
 import { pathSeenBy, type Watch, type Watcher, WatchIndex } from './watch.ts';
-
-/** What became of one node; absent where it was removed. */
-export interface Change {
-  readonly path: string;
-  readonly node: Node | undefined;
-}
 
 /** What a client must be able to read, one of them, in order to be told of a change. */
 export interface Subject {
@@ -61,7 +63,6 @@ export class Store {
   private lastCharge = 0;
   private current: Tree;
   private generation = 0;
-  private changes = 0;
   private readonly log: Log;
 
   /** @param state what an earlier xenstored has stored; its domains are `domains` */
@@ -104,11 +105,6 @@ export class Store {
     return this.current;
   }
 
-  /** Another number whenever the tree is another. */
-  get revision(): number {
-    return this.changes;
-  }
-
   /** A number larger than all before. */
   nextGeneration(): number {
     return ++this.generation;
@@ -134,21 +130,22 @@ export class Store {
     return new Charge(account, id);
   }
 
-  /** Makes the changes, all of them, in order. Says nothing to watchers. */
+  /** Makes the changes, each of another node. Says nothing to watchers. */
   apply(changes: readonly Change[]): void {
-    this.changes++;
-    if (changes.some(({ path }) => this.touched.has(path))) this.disturbances++;
+    const { current } = this;
+    let disturbs = false;
     for (const { path, node } of changes) {
-      const old = this.current.get(path);
+      if (this.touched.changed(path)) disturbs = true;
+      const old = current.get(path);
       if (old !== undefined) {
         this.charge(path, old, -1);
         this.snapshots.replaced(nodeCost(path, old));
       }
       if (node !== undefined) this.charge(path, node, 1);
       this.journal?.node(path, old, node);
-      if (node !== undefined) this.current = this.current.with(path, node);
-      else if (old !== undefined) this.current = this.current.without(path);
     }
+    this.current = current.with(changes);
+    if (disturbs) this.disturbances++;
   }
 
   /** The domain that pays for the node, unless it is gone. */

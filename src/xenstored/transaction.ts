@@ -14,8 +14,9 @@ import { ownerOf, type PermissionEntry } from './permissions.ts';
 import type { RecordedRequest, Reply } from './reply.ts';
 import type { SnapshotHolder } from './snapshots.ts';
 import type { EventKind, TransactionState } from './state.ts';
-import { type Change, nodeCost, type Store, type Subject } from './store.ts';
-import { type Node, nodeOf, type Tree, wholeState } from './tree.ts';
+import { nodeCost, type Store, type Subject } from './store.ts';
+import type { Toucher } from './touched-paths.ts';
+import { type Change, type Node, nodeOf, type Tree, wholeState } from './tree.ts';
 import type { Requester, View } from './view.ts';
 
 /** Bytes that a transaction costs its domain from the start: so memory bounds how many are open. */
@@ -46,7 +47,7 @@ interface Growth {
   nodes: number;
 }
 
-export class Transaction implements View, SnapshotHolder {
+export class Transaction implements View, SnapshotHolder, Toucher {
   readonly id: number;
   private readonly store: Store;
   private readonly requester: Requester;
@@ -57,8 +58,8 @@ export class Transaction implements View, SnapshotHolder {
   private recorded: RecordedRequest[] | undefined = [];
   /** The tree that it reads; absent before it has read, and when it had to be let go of. */
   private snapshot: Tree | undefined;
-  /** Of the store when last looked at: while it is the same, there is no conflict to look for. */
-  private revision = -1;
+  /** A node that it has touched may not be as it was found. */
+  private suspicious = false;
   /** A node that it has touched was changed; the snapshot stays what it is. */
   private outdated = false;
   /** What it was told was not all true together. */
@@ -111,6 +112,10 @@ export class Transaction implements View, SnapshotHolder {
     return 1;
   }
 
+  disturbed(): void {
+    this.suspicious = true;
+  }
+
   /** The transaction will not be committed. */
   spoil(): void {
     this.failed = true;
@@ -155,8 +160,9 @@ export class Transaction implements View, SnapshotHolder {
       const found = this.snapshot?.get(path);
       const changedTo = node && nodeOf(node);
       this.accesses.set(path, { node: changed ? changedTo : found, found, changed, event });
-      store.touched.add(path);
+      store.touched.add(path, this);
     }
+    this.suspicious = true;
     for (const { owner, nodes } of state.growth) {
       this.growth.set(owner.incarnation, { owner, nodes });
     }
@@ -209,10 +215,11 @@ export class Transaction implements View, SnapshotHolder {
 
   /** Whether a node that it touched is not as it was found. */
   hasConflict(): boolean {
-    const { tree, revision } = this.store;
+    const { tree } = this.store;
     if (this.torn) return true;
-    if (revision === this.revision) return false;
+    if (!this.suspicious) return false;
     for (const [path, { found }] of this.accesses) if (tree.get(path) !== found) return true;
+    this.suspicious = false;
     return false;
   }
 
@@ -258,7 +265,7 @@ export class Transaction implements View, SnapshotHolder {
     const { snapshots, touched } = this.store;
     snapshots.release(this);
     this.snapshot = undefined;
-    for (const path of this.accesses.keys()) touched.remove(path);
+    for (const path of this.accesses.keys()) touched.remove(path, this);
     this.accesses.clear();
   }
 
@@ -284,17 +291,16 @@ export class Transaction implements View, SnapshotHolder {
     const access: Access = { node, found: node, changed: false, event: undefined };
     this.accesses.set(path, access);
     account.peaks.note('transactionNodes', this.accesses.size);
-    this.store.touched.add(path);
+    this.store.touched.add(path, this);
     return access;
   }
 
   private readableTree(): Tree {
     const { store } = this;
-    if (this.revision !== store.revision && !this.outdated) {
+    if (this.snapshot !== store.tree && !this.outdated) {
       this.outdated = this.hasConflict();
       if (!this.outdated) {
         this.snapshot = store.tree;
-        this.revision = store.revision;
         store.snapshots.hold(this);
       }
     }

@@ -25,6 +25,12 @@ export interface Node {
   readonly birth: number;
 }
 
+/** What became of one node; absent where it was removed. */
+export interface Change {
+  readonly path: string;
+  readonly node: Node | undefined;
+}
+
 /** Bytes that C's xenstored takes for a node besides what varies, `struct xs_tdb_record_hdr`. */
 const NODE_HEADER_SIZE = 24;
 /** Bytes of one permission entry there, `struct xs_permissions`. */
@@ -83,11 +89,7 @@ export class Tree {
 
   /** The tree with nodes put into the place of those that it has, or taken away. */
   withDifferences(differences: readonly NodeDifference[]): Tree {
-    let { nodes } = this;
-    for (const { path, node } of differences) {
-      nodes = node === undefined ? nodes.delete(path) : nodes.set(path, nodeOf(node));
-    }
-    return new Tree(nodes);
+    return this.with(differences.map(({ path, node }) => ({ path, node: node && nodeOf(node) })));
   }
 
   /** How many nodes, the root among them. */
@@ -99,15 +101,21 @@ export class Tree {
     return this.nodes.get(path);
   }
 
-  /** The tree with `node` at `path`. Names in lists of children are the caller's to keep in step. */
-  with(path: string, node: Node): Tree {
-    return new Tree(this.nodes.set(path, node));
-  }
-
-  /** The tree without the one node at `path`. Names in lists of children are the caller's to keep in step. */
-  without(path: string): Tree {
-    assert(path !== '/', 'the root stays');
-    return new Tree(this.nodes.delete(path));
+  /** The tree after these changes, in order. Names in lists of children are the caller's to keep in step. */
+  with(changes: readonly Change[]): Tree {
+    const { nodes } = this;
+    const [first] = changes;
+    if (changes.length === 1 && first?.node !== undefined) {
+      return new Tree(nodes.set(first.path, first.node));
+    }
+    const changed = nodes.edit((edit) => {
+      for (const { path, node } of changes) {
+        assert(path !== '/' || node !== undefined, 'the root stays');
+        if (node === undefined) edit.delete(path);
+        else edit.set(path, node);
+      }
+    });
+    return new Tree(changed);
   }
 }
 

@@ -2,8 +2,8 @@
 import type { Charge } from './charge.ts';
 import type { Domain } from './domain.ts';
 import type { Caller } from './permissions.ts';
-import { type Change, nodeCost, type Store, type Subject } from './store.ts';
-import type { Node } from './tree.ts';
+import { nodeCost, type Store, type Subject } from './store.ts';
+import type { Change, Node } from './tree.ts';
 
 export interface View {
   /** The node, or `undefined`. Throws ENOSPC where the transaction may touch no further node. */

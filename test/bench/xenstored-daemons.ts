@@ -22,7 +22,7 @@ function commandOf(side: DaemonSide, directory: string): string[] {
   switch (side) {
     case 'ours':
       return [
-        ...[process.execPath, OURS, 'run', 'xenstored'],
+        ...[OURS, 'run', 'xenstored'],
         ...['--no-domain-init', '--socket', join(directory, 'socket')],
       ];
     case 'c':

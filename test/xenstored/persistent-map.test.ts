@@ -25,6 +25,12 @@ function changed(map: PersistentMap<number>, by: Changes): PersistentMap<number>
   return now;
 }
 
+/** All of the map, as it differs from an empty one. */
+function contentOf(map: PersistentMap<number>): Map<string, number | undefined> {
+  const differences = [...map.differences(PersistentMap.empty())];
+  return new Map(differences.map(({ key, one }) => [key, one]));
+}
+
 describe('a persistent map', () => {
   test.each(HASHES)('holds what a Map would hold after the same changes (hash %#)', (hashOf) => {
     fc.assert(
@@ -38,9 +44,7 @@ describe('a persistent map', () => {
           expect(map.size).toBe(model.size);
         }
         for (const [key] of all) expect(map.get(key)).toBe(model.get(key));
-        const empty = PersistentMap.empty<number>(hashOf);
-        const differences = [...map.differences(empty)];
-        expect(new Map(differences.map(({ key, one }) => [key, one]))).toEqual(model);
+        expect(contentOf(map)).toEqual(model);
       }),
       { numRuns: 30 },
     );
@@ -59,6 +63,29 @@ describe('a persistent map', () => {
         expect(told.length).toBe(expected.size);
         for (const { key, one: ours, other: theirs } of told) {
           expect([ours, theirs]).toEqual(expected.get(key));
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test.each(HASHES)('comes out of an edit as of the same changes singly (hash %#)', (hashOf) => {
+    fc.assert(
+      fc.property(changes, fc.array(changes, { maxLength: 4 }), (before, edits) => {
+        let map = changed(PersistentMap.empty<number>(hashOf), before);
+        for (const by of edits) {
+          const singly = changed(map, by);
+          const earlier = contentOf(map);
+          const edited = map.edit((edit) => {
+            for (const [key, value] of by) {
+              if (value === undefined) edit.delete(key);
+              else edit.set(key, value);
+            }
+          });
+          expect(edited.size).toBe(singly.size);
+          expect(contentOf(edited)).toEqual(contentOf(singly));
+          expect(contentOf(map)).toEqual(earlier);
+          map = edited;
         }
       }),
       { numRuns: 30 },
