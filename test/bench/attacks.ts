@@ -51,9 +51,18 @@ async function sufferOne(lab: Lab, victim: Victim, scene: Scene): Promise<Experi
   }
 }
 
+const isServed = (victim: Victim): Promise<boolean> =>
+  victim.live(MEASURE_MS).then(
+    () => true,
+    () => false,
+  );
+
 async function sufferAll(side: Side, options: BenchOptions): Promise<Figures> {
   const figures = new Map<string, number>();
+  const say = (title: string, what: string) =>
+    process.stderr.write(`${side}, beside ${title}: ${what}\n`);
   const keep = (title: string, { median_us, p99_us }: Experience) => {
+    say(title, `median ${median_us} us, 99th ${p99_us} us`);
     figures.set(`${title}, median`, median_us);
     figures.set(`${title}, 99th`, p99_us);
   };
@@ -68,14 +77,9 @@ async function sufferAll(side: Side, options: BenchOptions): Promise<Figures> {
         keep(titleOf(scene), await sufferOne(lab, victim, scene));
       } catch (error) {
         if (side === 'ours') throw error;
-        process.stderr.write(`C, ${scene.attack}: no figure: ${(error as Error).message}\n`);
-        const isServed = await victim.live(MEASURE_MS).then(
-          () => true,
-          () => false,
-        );
-        if (isServed) continue;
-        process.stderr.write('C: the victim is not served any more: no further figures\n');
-        break;
+        say(titleOf(scene), `no figure: ${(error as Error).message}`);
+        // Of a xenstored that serves nobody any more there are no further figures.
+        if (!(await isServed(victim))) break;
       }
     }
   } finally {
