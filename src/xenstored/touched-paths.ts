@@ -30,6 +30,8 @@ export class TouchedPaths {
 
   /** Tells all who have touched the node that it has changed, and returns whether there are any. */
   changed(path: string): boolean {
+    // To look for a long path takes its time even where there is nothing.
+    if (this.touchers.size === 0) return false;
     const touchers = this.touchers.get(path);
     if (touchers === undefined) return false;
     if (touchers instanceof Set) for (const toucher of touchers) toucher.disturbed();

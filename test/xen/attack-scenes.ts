@@ -10,6 +10,8 @@ export interface Scene {
   readonly usesAtMost?: Readonly<Record<string, number>>;
   /** It waits for data/go, and then its domain ends. */
   readonly ends?: 'destroyed' | 'restarted';
+  /** Another domain that does the same has its rights, like the stub domain of a device model. */
+  readonly withDeviceModel?: true;
 }
 
 export const titleOf = ({ attack, does }: Scene) => `${attack}: ${does}`;
@@ -45,6 +47,12 @@ export const ATTACKS: readonly Scene[] = [
     attack: '206',
     does: 'writes what a transaction of the other has read',
     says: /^write OK\npermissions OK$/m,
+  },
+  {
+    attack: '233',
+    does: 'crashes together with its device model',
+    ends: 'destroyed',
+    withDeviceModel: true,
   },
   {
     attack: '272',

@@ -3,9 +3,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { Guest } from '../../scripts/lab/guest.ts';
+import { CREATE_ATTEMPTS_MAX, Guest, tripleFaulted } from '../../scripts/lab/guest.ts';
 import { cached, digest } from '../../scripts/lab/initramfs.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
+import { XS_SET_TARGET } from '../../src/abi/io/xs_wire.ts';
+import { latin1Decode } from '../../src/base/bytes.ts';
+import { encodePacket, encodeStrings } from '../../src/xenstore/packet.ts';
 import type { Scene } from './attack-scenes.ts';
 import type { Experience, Victim } from './victim.ts';
 
@@ -39,23 +42,68 @@ function kernel(): string {
   });
 }
 
+export interface Attack {
+  readonly attacker: Attacker;
+  /** What the victim had of xenstore meanwhile. */
+  readonly experience: Experience;
+}
+
 export class Attacker {
   readonly domid: number;
   private readonly lab: Lab;
   private readonly guest: Guest;
   private readonly scene: Scene;
+  private readonly deviceModel: Attacker | undefined;
 
-  private constructor(lab: Lab, guest: Guest, scene: Scene, domid: number) {
+  private constructor(lab: Lab, guest: Guest, scene: Scene, domid: number, deviceModel?: Attacker) {
     this.lab = lab;
     this.guest = guest;
     this.scene = scene;
     this.domid = domid;
+    this.deviceModel = deviceModel;
+  }
+
+  /**
+   * Begins the attack and has the victim live beside it. Whoever calls discards the attacker.
+   *
+   * QEMU's emulation now and then ends a PVH guest with a triple fault at work, too, as Xen's
+   * console tells. What the victim saw until then does not count, and the attack begins anew.
+   */
+  static async attack(lab: Lab, scene: Scene, victim: Victim): Promise<Attack> {
+    for (let attempt = 1; ; attempt++) {
+      const attacker = await Attacker.create(lab, scene, victim);
+      try {
+        const experience = await attacker.beside(victim);
+        if (scene.ends !== undefined || !(await attacker.isGone())) return { attacker, experience };
+      } catch (error) {
+        await attacker.discard();
+        throw error;
+      }
+      if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
+        throw new Error(`${attacker.guest.name} was gone before it was to end`);
+      }
+    }
   }
 
   /** Resolves once the attack has begun. */
-  static async create(lab: Lab, scene: Scene, victim: Victim): Promise<Attacker> {
+  private static async create(lab: Lab, scene: Scene, victim: Victim): Promise<Attacker> {
+    const name = `attacker-${scene.attack}`;
+    if (scene.withDeviceModel === undefined) return Attacker.start(lab, scene, victim, name);
+    const deviceModel = await Attacker.start(lab, scene, victim, `${name}-model`);
+    const attacker = await Attacker.start(lab, scene, victim, name, deviceModel);
+    await setTarget(lab, deviceModel.domid, attacker.domid);
+    return attacker;
+  }
+
+  private static async start(
+    lab: Lab,
+    scene: Scene,
+    victim: Victim,
+    name: string,
+    deviceModel?: Attacker,
+  ): Promise<Attacker> {
     const guest = await Guest.create(lab, {
-      name: `attacker-${scene.attack}`,
+      name,
       type: 'pvh',
       kernel: kernel(),
       commandLine: `attack=${scene.attack} victim=${victim.domid}`,
@@ -63,9 +111,16 @@ export class Attacker {
       onReboot: scene.ends === 'restarted' ? 'restart' : 'destroy',
     });
     const domid = Number(await lab.run(['xl', 'domid', guest.name]));
-    const attacker = new Attacker(lab, guest, scene, domid);
+    const attacker = new Attacker(lab, guest, scene, domid, deviceModel);
     const hasBegun = async () => /has begun/.exec(await attacker.console()) ?? undefined;
-    await lab.waitFor(`attack of ${guest.name}`, hasBegun, BEGIN_LIMIT_MS);
+    try {
+      await lab.waitFor(`attack of ${guest.name}`, hasBegun, BEGIN_LIMIT_MS);
+    } catch (error) {
+      // Or it would go on beside the attacks that follow.
+      const said = await attacker.console();
+      await attacker.discard();
+      throw new Error(`${guest.name} said only:\n${said}`, { cause: error });
+    }
     return attacker;
   }
 
@@ -80,7 +135,10 @@ export class Attacker {
     const shared = this.scene.attack === '206' ? `/local/domain/${this.domid}/data/x` : 'name';
     const living = victim.live(MEASURE_MS, shared);
     if (this.scene.ends !== undefined) {
-      await this.lab.run(['xenstore-write', `/local/domain/${this.domid}/data/go`, 'now']);
+      // All at once: the command makes a transaction of it.
+      const domids = [this.domid, ...(this.deviceModel ? [this.deviceModel.domid] : [])];
+      const written = domids.flatMap((domid) => [`/local/domain/${domid}/data/go`, 'now']);
+      await this.lab.run(['xenstore-write', ...written]);
     }
     return living;
   }
@@ -94,11 +152,14 @@ export class Attacker {
 
   /** Waits until its domain is no more. Another of the same name may follow it. */
   async end(): Promise<void> {
-    const isGone = async () => {
-      const { stdout } = await this.lab.attempt(['xl', 'domid', this.guest.name]);
-      return Number(stdout) === this.domid ? undefined : true;
-    };
+    const isGone = async () => (await this.isGone()) || undefined;
     await this.lab.waitFor(`end of ${this.guest.name}`, isGone, END_LIMIT_MS);
+    await this.deviceModel?.end();
+  }
+
+  private async isGone(): Promise<boolean> {
+    const { stdout } = await this.lab.attempt(['xl', 'domid', this.guest.name]);
+    return Number(stdout) !== this.domid;
   }
 
   /** The domain that took its place once it had rebooted. */
@@ -116,7 +177,19 @@ export class Attacker {
   /** Destroys the domain, or the one that took its place, if there still is one. */
   async discard(): Promise<void> {
     await this.lab.attempt(['xl', 'destroy', this.guest.name]);
+    await this.deviceModel?.discard();
   }
+}
+
+/** Lends `target`'s rights to another domain, as libxl does for a device model; no command can. */
+async function setTarget(lab: Lab, domid: number, target: number): Promise<void> {
+  const payload = encodeStrings(`${domid}`, `${target}`);
+  const request = { type: XS_SET_TARGET, requestId: 1, transactionId: 0, payload };
+  const reply = encodePacket({ ...request, payload: encodeStrings('OK') });
+  const said = await lab.run(`exec 3<>/dev/xen/xenbus && cat >&3 && head -c ${reply.length} <&3`, {
+    input: latin1Decode(encodePacket(request)),
+  });
+  if (said !== latin1Decode(reply)) throw new Error(`SET_TARGET: ${JSON.stringify(said)}`);
 }
 
 /** Makes what the attacks need dom0 for: a large directory, and a place where everybody may write. */

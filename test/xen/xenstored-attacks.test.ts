@@ -64,10 +64,9 @@ function expectWellServed(experience: Experience): void {
 }
 
 async function play(scene: Scene): Promise<string> {
-  const attacker = await Attacker.create(host.lab, scene, victim);
+  const { attacker, experience } = await Attacker.attack(host.lab, scene, victim);
   let console: string;
   try {
-    const experience = await attacker.beside(victim);
     table.set(titleOf(scene), experience);
     expectWellServed(experience);
     if (scene.ends === undefined) await expectUsage(attacker, scene);

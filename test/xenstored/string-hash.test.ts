@@ -26,6 +26,20 @@ test('the same string has the same hash, whatever was asked for in between', () 
   );
 });
 
+test('a long string has the hash that it has alone, after others that begin as it does', () => {
+  const hashOf = keyedHash(1, 2);
+  const long = '/abcdefgh'.repeat(600);
+  const size = fc.nat(long.length);
+  fc.assert(
+    fc.property(fc.array(fc.tuple(size, fc.string({ maxLength: 80 }))), (parts) => {
+      for (const [kept, rest] of parts) {
+        const text = long.slice(0, kept) + rest;
+        expect(hashOf(text)).toBe(keyedHash(1, 2)(text));
+      }
+    }),
+  );
+});
+
 test('a string that ends in what another has too is told from it', () => {
   const hashes = ['', '\0', '\0\0', 'a', 'a\0', 'abcd', 'abcd\0', 'abcd\0\0\0\0'].map(
     keyedHash(1, 2),

@@ -6,6 +6,7 @@ export class ByteReader {
   private readonly view: DataView;
   private at: number;
   private readonly end: number;
+  private lastPath = '';
 
   constructor(memory: Uint8Array, start = 0, end = memory.length) {
     this.memory = memory;
@@ -38,6 +39,13 @@ export class ByteReader {
     const length = this.u16();
     const start = this.take(length);
     return latin1Decode(this.memory, start, start + length);
+  }
+
+  path(): string {
+    const shared = this.u16();
+    if (shared > this.lastPath.length) throw new RangeError(`no path of ${shared} bytes before`);
+    this.lastPath = this.lastPath.slice(0, shared) + this.text();
+    return this.lastPath;
   }
 
   /** A copy. */

@@ -9,6 +9,7 @@ export class ByteWriter {
   private memory = new Uint8Array(CAPACITY_MIN);
   private view = new DataView(this.memory.buffer);
   private end = 0;
+  private lastPath = '';
 
   get length(): number {
     return this.end;
@@ -21,6 +22,7 @@ export class ByteWriter {
 
   clear(): void {
     this.end = 0;
+    this.lastPath = '';
     if (this.memory.length > CAPACITY_KEPT) this.use(new Uint8Array(CAPACITY_MIN));
   }
 
@@ -64,6 +66,18 @@ export class ByteWriter {
     this.u16(text.length);
     this.reserve(text.length);
     this.end = latin1Write(text, this.memory, this.end);
+  }
+
+  /**
+   * As `text`, without what it has in common with the path before it, where one of the two stands
+   * above the other: of a deep tree that is nearly all there is.
+   */
+  path(path: string): void {
+    const size = Math.min(path.length, this.lastPath.length);
+    const shared = path.slice(0, size) === this.lastPath.slice(0, size) ? size : 0;
+    this.lastPath = path;
+    this.u16(shared);
+    this.text(path.slice(shared));
   }
 
   /** A text or bytes, of which nobody knows later which it was. */

@@ -66,7 +66,7 @@ export function putDomainGone(out: ByteWriter, domid: number): void {
 
 export function putNode(out: ByteWriter, path: string, node: Omit<NodeState, 'path'>): void {
   out.u8(ENTRY_NODE);
-  out.text(path);
+  out.path(path);
   out.u53(node.generation);
   out.u53(node.birth);
   const { permissions } = node;
@@ -82,13 +82,13 @@ export function putNode(out: ByteWriter, path: string, node: Omit<NodeState, 'pa
 
 export function putNodeTouched(out: ByteWriter, path: string, generation: number): void {
   out.u8(ENTRY_NODE_TOUCHED);
-  out.text(path);
+  out.path(path);
   out.u53(generation);
 }
 
 export function putNodeGone(out: ByteWriter, path: string): void {
   out.u8(ENTRY_NODE_GONE);
-  out.text(path);
+  out.path(path);
 }
 
 /** An entry of these that is about the ring of a domain alone. */

@@ -15,7 +15,7 @@ import type { ByteWriter } from './byte-writer.ts';
 
 const MAGIC = 'paravane xenstored journal\n';
 /** Another number whenever a frame or an entry means something else than before. */
-export const JOURNAL_VERSION = 1;
+export const JOURNAL_VERSION = 2;
 
 const Header = struct('struct journal_header', {
   magic: byteArray(32),

@@ -112,14 +112,14 @@ class Recovered {
         this.applyNode(reader);
         return;
       case entry.ENTRY_NODE_TOUCHED: {
-        const path = reader.text();
+        const path = reader.path();
         const generation = reader.u53();
         const node = this.nodes.get(path);
         if (node !== undefined) this.nodes.set(path, { ...node, generation });
         return;
       }
       case entry.ENTRY_NODE_GONE:
-        this.nodes.delete(reader.text());
+        this.nodes.delete(reader.path());
         return;
       case entry.ENTRY_RING:
         this.rings.set(reader.u32(), new RingRecord());
@@ -133,7 +133,7 @@ class Recovered {
   }
 
   private applyNode(reader: ByteReader): void {
-    const path = reader.text();
+    const path = reader.path();
     const generation = reader.u53();
     const birth = reader.u53();
     const permissions = this.readPermissions(reader);

@@ -91,6 +91,11 @@ static void random_bytes(void) {
 
 static void ring_the_bell(void) { notify(ring_port); }
 
+static void die(void) {
+  wait_for_go();
+  shut_down(SHUTDOWN_crash);
+}
+
 /* Misbehaves first, so that it is not listened to when it dies. */
 static void die_ignored(void) {
   wait_for_go();
@@ -382,6 +387,7 @@ const struct attack attacks[] = {
     {"72", list_large_directory_told, list_large_directory},
     {"115", watch_root, tell_events},
     {"206", write_for_victim, write_all_the_time},
+    {"233", 0, die},
     {"272", create_all_nodes, remove_and_create},
     {"323", long_relative_paths, long_relative_path},
     {"324", huge_token, write_watched},

@@ -4,7 +4,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   XS_CONTROL,
   XS_DIRECTORY,
+  XS_MKDIR,
   XS_READ,
+  XS_RM,
   XS_SET_PERMS,
   XS_SET_TARGET,
   XS_TRANSACTION_END,
@@ -134,6 +136,20 @@ describe('after a kill', () => {
     expect(events.length).toBeLessThan(20);
     expect(new Set(events).size).toBe(events.length);
     expect(await sim.reply(guest, XS_READ, 'x|')).toBe('');
+  });
+
+  test('a deep tree is as it was, and took as much of the journal as its names', async () => {
+    const guest = await sim.guestWithHome(1);
+    const [deep, levels] = ['deep', 700];
+    const before = sim.journal.length;
+    expect(await sim.reply(guest, XS_MKDIR, `${deep}${'/d'.repeat(levels)}|`)).toBe('OK|');
+    expect(sim.journal.length - before).toBeLessThan(levels * 100);
+    const undisturbed = [...sim.xenstored.capture().nodes];
+    sim.kill();
+    expect([...sim.xenstored.capture().nodes]).toEqual(undisturbed);
+    expect(await sim.reply(guest, XS_RM, `${deep}|`)).toBe('OK|');
+    sim.kill();
+    expect(await sim.reply(guest, XS_READ, `${deep}|`)).toBe('!ENOENT');
   });
 
   test('a frame that is not whole is left out, and the log says where', async () => {
