@@ -7,6 +7,7 @@ import {
   XEN_NETIF_EXTRA_FLAG_MORE,
   XEN_NETIF_EXTRA_TYPE_GSO,
   XEN_NETIF_EXTRA_TYPE_HASH,
+  XEN_NETIF_EXTRA_TYPE_MAX,
   XEN_NETIF_EXTRA_TYPE_MCAST_ADD,
   XEN_NETIF_EXTRA_TYPE_MCAST_DEL,
   XEN_NETIF_GSO_TYPE_TCPV4,
@@ -16,6 +17,8 @@ import { ProtocolViolation } from '../base/errors.ts';
 import type { FrameGso, FrameHash } from './frame.ts';
 import { type MacAddress, macAddressAt, writeMacAddress } from './mac-address.ts';
 
+/** One of each type; `XEN_NETIF_EXTRA_TYPE_NONE` is none. */
+export const EXTRA_INFOS_MAX = XEN_NETIF_EXTRA_TYPE_MAX - 1;
 /** The least that a TCP may have to send in segments of (`TCP_MIN_SND_MSS` of Linux). */
 const GSO_SIZE_MIN = 48;
 
