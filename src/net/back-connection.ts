@@ -9,7 +9,7 @@ import { Holdings } from '../base/holdings.ts';
 import type { EventPort, GrantRef } from '../base/ids.ts';
 import { type EventChannel, type Hypervisor, PAGE_SIZE } from '../hypervisor/contract.ts';
 import { SignalAllowance } from '../ring/signal-allowance.ts';
-import type { BackConnection } from '../xenbus/back-device.ts';
+import { type BackConnection, wasConnected } from '../xenbus/back-device.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { parseXenbusState } from '../xenbus/state.ts';
 import { BackControl } from './back-control.ts';
@@ -72,7 +72,7 @@ export class NetConnection implements BackConnection {
   /** Connects to the rings that the front end has published. Rejects when one is not as it should be. */
   static async open(parts: NetConnectionParts): Promise<NetConnection> {
     const { keys, without } = parts;
-    const isResumed = parseXenbusState(await keys.read('state')) === XenbusStateConnected;
+    const isResumed = wasConnected(parseXenbusState(await keys.read('state')));
     const features = await readFeatures(keys, without);
     const connection = new NetConnection(parts, features, isResumed);
     try {

@@ -36,7 +36,7 @@ const ENTRY_BYTES = 4;
 /** Requests answered before other events have their turn. */
 const REQUESTS_MAX = 16;
 
-export const controlMessages = { request: XenNetifCtrlRequest, response: XenNetifCtrlResponse };
+const controlMessages = { request: XenNetifCtrlRequest, response: XenNetifCtrlResponse };
 
 export interface BackControlParts {
   /** The ring's page. */
@@ -71,8 +71,8 @@ export class BackControl {
 
   start(): void {
     this.parts.channel.onEvent(() => {
-      if (this.stopped || this.later !== undefined) return;
-      this.allowance.spend(this.takeTurn() === 0);
+      const mayTake = !this.stopped && this.later === undefined;
+      this.allowance.spend(!mayTake || this.takeTurn() === 0);
     });
     this.parts.channel.notify();
   }

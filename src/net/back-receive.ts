@@ -25,11 +25,20 @@ import {
   PAGE_SIZE,
 } from '../hypervisor/contract.ts';
 import { BackRing } from '../ring/back-ring.ts';
+import { BegunBatch, type FinishSlot } from './begun-batch.ts';
 import { ExtraInfoWriter } from './extra-info.ts';
 import type { Frame, FrameHash } from './frame.ts';
 import type { InterfaceCounts } from './network-interface.ts';
 
-export const receiveMessages = { request: NetifRxRequest, response: NetifRxResponse };
+const receiveMessages = { request: NetifRxRequest, response: NetifRxResponse };
+
+/** What was in the packets is not known any more: they are lost, and the guest has its pages back. */
+export const finishReceiveSlot: FinishSlot = (slot) => {
+  const response = NetifRxResponse.view(slot);
+  response.offset = 0;
+  response.flags = 0;
+  response.status = NETIF_RSP_ERROR;
+};
 
 /** Frames that wait have so many bytes at most: half a ring of pages, as in Linux's netback. */
 export const WAITING_BYTES_MAX = 128 * PAGE_SIZE;
@@ -85,6 +94,7 @@ export class BackReceive {
   /** Bytes left free at the start of every page, for the guest's own use. */
   headroom = 0;
   private readonly parts: BackReceiveParts;
+  private readonly begun: BegunBatch;
   private readonly ring: BackRing;
   private readonly copies: CopyBatch;
   private readonly pending: PendingResponse[];
@@ -99,11 +109,14 @@ export class BackReceive {
   private requestsSeen = 0;
   private readonly requestBytes = new Uint8Array(NetifRxRequest.size);
   private readonly request = NetifRxRequest.view(this.requestBytes);
+  private readonly extraBytes = new Uint8Array(NetifRxResponse.size);
+  private readonly extraWriter = new ExtraInfoWriter(this.extraBytes);
   private readonly responseBytes = new Uint8Array(NetifRxResponse.size);
   private readonly response = NetifRxResponse.view(this.responseBytes);
 
   constructor(parts: BackReceiveParts) {
     this.parts = parts;
+    this.begun = new BegunBatch(parts.memory, receiveMessages, finishReceiveSlot);
     this.ring = new BackRing(parts.memory, receiveMessages);
     this.copies = parts.grants.copyBatch(this.ring.size);
     this.pending = Array.from({ length: this.ring.size }, () => ({
@@ -134,7 +147,9 @@ export class BackReceive {
   flush(): void {
     if (this.pendingCount === 0) return;
     if (this.copies.length > 0) this.copies.run();
+    this.begun.note(this.pendingCount, (index) => this.pending[index]!.copy < 0);
     for (let index = 0; index < this.pendingCount; index++) this.respond(this.pending[index]!);
+    this.countPackets();
     this.pendingCount = 0;
     this.ring.publishResponses();
     if (this.ring.wantsNotification()) this.parts.channel.notify();
@@ -192,8 +207,14 @@ export class BackReceive {
     const first = this.takeSlot(NETRXF_more_data | firstFlags(frame));
     first.packetBytes = frame.bytes.length;
     this.addCopy(first, frame, 0);
-    if (frame.gso !== undefined) this.addExtra().writeGso(frame.gso, hash !== undefined);
-    if (hash !== undefined) this.addExtra().writeHash(hash, false);
+    if (frame.gso !== undefined) {
+      this.extraWriter.writeGso(frame.gso, hash !== undefined);
+      this.addExtra();
+    }
+    if (hash !== undefined) {
+      this.extraWriter.writeHash(hash, false);
+      this.addExtra();
+    }
     if (frame.gso !== undefined || hash !== undefined) first.flags |= NETRXF_extra_info;
     let last = first;
     for (let at = first.length; at < frame.bytes.length; at += last.length) {
@@ -226,8 +247,9 @@ export class BackReceive {
     this.copies.toPeer(this.parts.peer, grantRef(this.request.gref), this.headroom, piece);
   }
 
-  private addExtra(): ExtraInfoWriter {
-    return new ExtraInfoWriter(this.takeSlot(0).extra);
+  /** Adds what `extraWriter` has written. */
+  private addExtra(): void {
+    this.takeSlot(0).extra.set(this.extraBytes);
   }
 
   private respond(slot: PendingResponse): void {
@@ -236,17 +258,30 @@ export class BackReceive {
       return;
     }
     const isCopied = this.copies.status(slot.copy) === 0;
-    const { sent, dropped } = this.parts.counts;
-    if (!isCopied) dropped.refused++;
-    if (slot.packetBytes > 0) {
-      sent.frames++;
-      sent.bytes += slot.packetBytes;
-    }
     this.response.id = slot.id;
     this.response.offset = this.headroom;
     this.response.flags = slot.flags;
     this.response.status = isCopied ? slot.length : NETIF_RSP_ERROR;
     this.ring.stageResponse(this.responseBytes);
+  }
+
+  /** A packet arrives when all of its slots do. */
+  private countPackets(): void {
+    const { sent, dropped } = this.parts.counts;
+    for (let index = 0; index < this.pendingCount; ) {
+      const bytes = this.pending[index]!.packetBytes;
+      let isWhole = true;
+      do {
+        const { copy } = this.pending[index++]!;
+        if (copy >= 0 && this.copies.status(copy) !== 0) isWhole = false;
+      } while (index < this.pendingCount && this.pending[index]!.packetBytes === 0);
+      if (isWhole) {
+        sent.frames++;
+        sent.bytes += bytes;
+      } else {
+        dropped.refused++;
+      }
+    }
   }
 
   /** Keeps a copy of the frame; false when there is no room for it. */

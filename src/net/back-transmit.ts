@@ -19,6 +19,7 @@ import type { Log } from '../base/log.ts';
 import type { CopyBatch, EventChannel, GrantTable } from '../hypervisor/contract.ts';
 import { BackRing } from '../ring/back-ring.ts';
 import { BackPacket } from './back-packet.ts';
+import { BegunBatch, type FinishSlot } from './begun-batch.ts';
 import { FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
 import { BATCH_FRAMES_MAX, FrameArena } from './frame-arena.ts';
 import type { MulticastFilter } from './multicast-filter.ts';
@@ -27,7 +28,15 @@ import { isConsistent } from './offloads.ts';
 import { PacketHeaders } from './packet-headers.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
-export const transmitMessages = { request: NetifTxRequest, response: NetifTxResponse };
+const transmitMessages = { request: NetifTxRequest, response: NetifTxResponse };
+
+/** The id of a request stays where it is when the response takes the beginning of the slot. */
+export const finishTransmitSlot: FinishSlot = (slot, isExtra) => {
+  const { id } = NetifTxRequest.view(slot);
+  const response = NetifTxResponse.view(slot);
+  response.id = id;
+  response.status = isExtra ? NETIF_RSP_NULL : NETIF_RSP_OKAY;
+};
 
 /** Batches in a row before other events have their turn. */
 const BATCHES_MAX = 4;
@@ -65,6 +74,7 @@ interface Answer {
 
 export class BackTransmit {
   private readonly parts: BackTransmitParts;
+  private readonly begun: BegunBatch;
   private readonly ring: BackRing;
   private readonly packet = new BackPacket();
   private readonly arena = new FrameArena();
@@ -74,6 +84,8 @@ export class BackTransmit {
   private count = 0;
   /** The ids of all slots of the batch, packet after packet. */
   private readonly ids: Uint16Array;
+  /** 1 for those that are extra infos. */
+  private readonly isExtra: Uint8Array;
   private slotCount = 0;
   private stopped = false;
   private refusals = 0;
@@ -84,9 +96,11 @@ export class BackTransmit {
 
   constructor(parts: BackTransmitParts) {
     this.parts = parts;
+    this.begun = new BegunBatch(parts.memory, transmitMessages, finishTransmitSlot);
     this.ring = new BackRing(parts.memory, transmitMessages);
     this.copies = parts.grants.copyBatch(this.ring.size);
     this.ids = new Uint16Array(this.ring.size);
+    this.isExtra = new Uint8Array(this.ring.size);
     this.answers = Array.from({ length: this.ring.size }, () => ({
       slotCount: 0,
       extraCount: 0,
@@ -99,8 +113,8 @@ export class BackTransmit {
 
   /** The channel was signalled. Returns whether anything had come. */
   serve(): boolean {
-    if (this.stopped) return false;
-    if (this.later !== undefined) return true;
+    // While more is to be taken later, the front end was not asked to signal.
+    if (this.stopped || this.later !== undefined) return false;
     return this.takeTurn() > 0;
   }
 
@@ -125,7 +139,7 @@ export class BackTransmit {
       packets += this.count;
       this.finish();
     }
-    if (delay_ms !== undefined) {
+    if (delay_ms !== undefined && !this.stopped) {
       this.later = this.parts.clock.after(delay_ms, () => {
         this.later = undefined;
         this.takeTurn();
@@ -265,17 +279,29 @@ export class BackTransmit {
 
   private respond(): void {
     let slot = 0;
+    this.noteExtras();
+    this.begun.note(this.slotCount, (index) => this.isExtra[index] === 1);
     for (let index = 0; index < this.count; index++) {
-      const { slotCount, extraCount, refusal } = this.answers[index]!;
+      const { slotCount, refusal } = this.answers[index]!;
       const status = refusal === undefined ? NETIF_RSP_OKAY : NETIF_RSP_ERROR;
       for (let part = 0; part < slotCount; part++, slot++) {
-        const isExtra = part >= 1 && part <= extraCount;
         this.response.id = this.ids[slot]!;
-        this.response.status = isExtra ? NETIF_RSP_NULL : status;
+        this.response.status = this.isExtra[slot] === 1 ? NETIF_RSP_NULL : status;
         this.ring.stageResponse(this.responseBytes);
       }
     }
     this.ring.publishResponses();
     if (this.ring.wantsNotification()) this.parts.channel.notify();
+  }
+
+  /** Extra infos stand right after the first slot of their packet. */
+  private noteExtras(): void {
+    this.isExtra.fill(0, 0, this.slotCount);
+    let start = 0;
+    for (let index = 0; index < this.count; index++) {
+      const { slotCount, extraCount } = this.answers[index]!;
+      this.isExtra.fill(1, start + 1, start + 1 + extraCount);
+      start += slotCount;
+    }
   }
 }

@@ -1,10 +1,14 @@
 /** Memory for a batch of frames that have come, made once and used for batch after batch. */
-import type { ChecksumState, Frame, FrameGso, FrameHash } from './frame.ts';
+import {
+  type ChecksumState,
+  FRAME_BYTES_MAX,
+  type Frame,
+  type FrameGso,
+  type FrameHash,
+} from './frame.ts';
 
 /** Frames in a batch. */
 export const BATCH_FRAMES_MAX = 64;
-/** Bytes of the longest frame that either ring can carry. */
-export const FRAME_BYTES_MAX = 0xffff;
 const ARENA_BYTES = 4 * (FRAME_BYTES_MAX + 1);
 
 const nothing = new Uint8Array(0);

@@ -1,5 +1,7 @@
 /** Ethernet frames as they go through an interface. */
 
+/** Bytes of the longest frame that the protocol can carry. */
+export const FRAME_BYTES_MAX = 0xffff;
 /** Destination, source and type. */
 export const ETHERNET_HEADER_BYTES = 14;
 /** What frames have beside their payload at most: the header and one VLAN tag. */

@@ -95,7 +95,9 @@ export class FrontControl {
     mapping.forEach((queue, index) => {
       table.setUint32(index * 4, queue, true);
     });
-    await this.ask(XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING, ref, mapping.length);
+    if (mapping.length > 0) {
+      await this.ask(XEN_NETIF_CTRL_TYPE_SET_HASH_MAPPING, ref, mapping.length);
+    }
     await this.ask(XEN_NETIF_CTRL_TYPE_SET_HASH_FLAGS, types);
   }
 

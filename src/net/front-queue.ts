@@ -147,8 +147,8 @@ export class FrontQueue {
   }
 
   private takeFrames(): boolean {
-    if (this.failed) return false;
-    if (this.later !== undefined) return true;
+    // While more is to be taken later, the back end was not asked to signal.
+    if (this.failed || this.later !== undefined) return false;
     const found = this.guarded(() => this.receive.serve());
     // Who took the frames may have closed the device.
     if (found === undefined || this.failed) return true;

@@ -16,8 +16,12 @@ import { readPeerFlag, readPeerNumber } from '../xenbus/key-number.ts';
 import { LastingFront } from '../xenbus/lasting-front.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import { type NetFeature, QUEUES_MAX } from './features.ts';
-import { ETHERNET_HEADER_BYTES, FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
-import { FRAME_BYTES_MAX } from './frame-arena.ts';
+import {
+  ETHERNET_HEADER_BYTES,
+  FRAME_BYTES_MAX,
+  FRAME_OVERHEAD_BYTES,
+  type Frame,
+} from './frame.ts';
 import { FrontControl, type HashConfiguration } from './front-control.ts';
 import { FrontQueue } from './front-queue.ts';
 import { type MacAddress, parseMacAddress } from './mac-address.ts';

@@ -3,7 +3,7 @@
  * cannot do is done here, on a copy.
  */
 import { completeChecksum } from './checksum.ts';
-import { FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
+import { FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
 import { PacketHeaders, PROTOCOL_TCP } from './packet-headers.ts';
 import { Segmenter } from './segmentation.ts';
 
@@ -62,6 +62,7 @@ export class OffloadAdapter {
    */
   adapt(frame: Frame, emit: (frame: Frame) => void): 'length' | 'malformed' | undefined {
     const { bytes, checksum, gso } = frame;
+    if (bytes.length > FRAME_BYTES_MAX) return 'length';
     if (checksum !== 'blank' && gso === undefined) {
       if (bytes.length > this.length_max) return 'length';
       emit(frame);

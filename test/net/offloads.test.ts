@@ -104,6 +104,7 @@ describe('a frame that cannot be sent is refused', () => {
   const large = packet({ payload: pattern(5000, 1) });
   test.each<[string, Frame]>([
     ['longer than the MTU and one tag', frame(packet({ payload: pattern(1465, 1) }))],
+    ['longer than the protocol can carry', frame(new Uint8Array(0x1_0000), { gso })],
     ['segments longer than the MTU', frame(large, { gso: { ...gso, size: 1470 } })],
   ])('%s', (_, given) => {
     expect(refusal(given)).toBe('length');
