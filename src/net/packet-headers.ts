@@ -5,12 +5,14 @@
 import { ETHERNET_HEADER_BYTES } from './frame.ts';
 
 export const ETHERTYPE_IPV4 = 0x0800;
+export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_VLAN = 0x8100;
 export const ETHERTYPE_SERVICE_VLAN = 0x88a8;
 export const ETHERTYPE_IPV6 = 0x86dd;
 
 export const PROTOCOL_TCP = 6;
 export const PROTOCOL_UDP = 17;
+export const PROTOCOL_ICMPV6 = 58;
 
 const VLAN_TAG_BYTES = 4;
 /** An outer and an inner tag; a frame with more is forwarded like any that is not IP. */
@@ -43,6 +45,8 @@ export class PacketHeaders {
   isFragment = false;
   /** The protocol above IP, also of a fragment; -1 when there is none. */
   protocol = -1;
+  /** Where the header of that protocol begins, whole or not; 0 in a fragment. */
+  upper = 0;
   /** Where TCP's or UDP's header begins; 0 when there is none, or it is not whole. */
   transport = 0;
   /** The end of the packet: a short frame is filled up behind it. */
@@ -60,6 +64,7 @@ export class PacketHeaders {
     this.ipVersion = 0;
     this.isFragment = false;
     this.protocol = -1;
+    this.upper = 0;
     this.transport = 0;
     this.end = bytes.length;
     if (this.etherType === ETHERTYPE_IPV4) this.locateIpv4(bytes);
@@ -126,6 +131,7 @@ export class PacketHeaders {
   }
 
   private locateTransport(bytes: Uint8Array, at: number): void {
+    this.upper = at;
     if (this.protocol === PROTOCOL_UDP) {
       if (at + UDP_HEADER_BYTES <= this.end) this.transport = at;
     } else if (this.protocol === PROTOCOL_TCP && at + TCP_HEADER_BYTES_MIN <= this.end) {
