@@ -6,7 +6,7 @@ const floors = [
   ['ring'],
   ['xenstore'],
   ['xenbus'],
-  ['block', 'console', 'vchan', 'xenstored', 'xenconsoled'],
+  ['block', 'net', 'console', 'vchan', 'xenstored', 'xenconsoled'],
   ['node'],
 ];
 

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { ProtocolViolation } from '../base/errors.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
+import { isHotplugDone } from '../xenbus/hotplug.ts';
 import type { BlockDevice } from './block-device.ts';
 import { CountedDisk } from './counted-disk.ts';
 import { RateLimitedDisk } from './rate-limited-disk.ts';
@@ -30,8 +31,7 @@ export type OpenDisk = (request: DiskRequest) => Promise<BlockDevice>;
 
 /** The disk that the toolstack wants, `undefined` while its hotplug script has not finished. */
 export async function diskRequest(keys: DeviceKeys): Promise<DiskRequest | undefined> {
-  const hasScript = (await keys.read('script')) !== undefined;
-  if (hasScript && (await keys.read('hotplug-status')) !== 'connected') return undefined;
+  if (!(await isHotplugDone(keys))) return undefined;
   const path = (await keys.read('physical-device-path')) ?? (await keys.read('params'));
   // A CD drive without a disc has no path either.
   if (path === undefined || path === '') return undefined;

@@ -20,11 +20,11 @@ import { errorCode, errorMessage } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { EventChannel } from '../hypervisor/contract.ts';
 import type { BackRing } from '../ring/back-ring.ts';
+import { SignalAllowance } from '../ring/signal-allowance.ts';
 import { type GuestPages, RequestPages } from './back-pages.ts';
 import { type BackOffers, type BackRequest, emptyRequest, RequestParser } from './back-request.ts';
 import type { BlockDevice } from './block-device.ts';
 import type { BlkifProtocol } from './protocol.ts';
-import { SignalAllowance } from './signal-allowance.ts';
 
 /** Requests under way at a time: more than the disk can use at once, few enough to bound memory. */
 export const REQUESTS_MAX = 64;

@@ -18,12 +18,12 @@ import {
   PAGE_SIZE,
   type SharedPages,
 } from '../hypervisor/contract.ts';
+import { copyBytes, type FrontPage, type FrontPages } from '../ring/front-pages.ts';
 import { FrontRing } from '../ring/front-ring.ts';
+import { SignalAllowance } from '../ring/signal-allowance.ts';
 import { SECTOR_SIZE } from './block-device.ts';
 import type { FrontJob } from './front-job.ts';
-import { copyBytes, type FrontPage, type FrontPages } from './front-pages.ts';
 import { x86_64 } from './protocol.ts';
-import { SignalAllowance } from './signal-allowance.ts';
 
 const SECTORS_PER_PAGE = PAGE_SIZE / SECTOR_SIZE;
 const SEGMENT_SIZE = BlkifRequestSegment.size;

@@ -14,34 +14,25 @@ import {
 } from '../abi/io/blkif.ts';
 import { XEN_IO_PROTO_ABI_X86_64 } from '../abi/io/protocols.ts';
 import type { Clock } from '../base/clock.ts';
-import { errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { errorCode, XenError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Hypervisor, PAGE_SIZE } from '../hypervisor/contract.ts';
+import { FrontPages } from '../ring/front-pages.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
-import { FrontDevice } from '../xenbus/front-device.ts';
 import { readPeerFlag, readPeerNumber } from '../xenbus/key-number.ts';
-import { childPath, domainHome } from '../xenstore/path.ts';
+import { LastingFront } from '../xenbus/lasting-front.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import type { BlockDevice, BlockDeviceInfo } from './block-device.ts';
 import { byteLength } from './disk-layer.ts';
 import { type BlockFeature, QUEUES_MAX, RING_PAGE_ORDER_MAX } from './features.ts';
 import { readGeometry } from './front-geometry.ts';
 import { type FrontJob, splitJob } from './front-job.ts';
-import { FrontPages } from './front-pages.ts';
 import { FrontQueue } from './front-queue.ts';
 
 /** Segments of an indirect request of ours: 128 KiB, which most back ends take. */
 const INDIRECT_SEGMENTS = 32;
 /** Half of the pages that Linux lets all programs of a domain share by default (xen-gntalloc's `limit`). */
 const PAGES_MAX_DEFAULT = 512;
-/** Handshakes in a row, with no request answered between them, before the disk counts as lost. */
-const RESTARTS_MAX = 10;
-
-/** How long a back end may take to close its end. */
-const CLOSE_MS_MAX = 5000;
-
-const USE = 'use a disk';
-
 export interface BlockFrontOptions {
   /** Rings, if the back end takes so many; 1 unless given. */
   readonly queues?: number;
@@ -66,8 +57,7 @@ export interface BlockFrontParts {
 export class BlockFront implements BlockDevice {
   private readonly parts: BlockFrontParts;
   private readonly without: ReadonlySet<BlockFeature>;
-  private readonly path: string;
-  private device: FrontDevice | undefined;
+  private readonly device: LastingFront;
   private geometry: BlockDeviceInfo | undefined;
   private flushOperation: number | undefined;
   private pages: FrontPages | undefined;
@@ -82,27 +72,34 @@ export class BlockFront implements BlockDevice {
   private nextOrder = 0;
   private idle: (() => void) | undefined;
   private resized = () => {};
-  private closing = false;
-  private resuming = false;
-  private restarts = 0;
-  /** Why the device failed, when that was not the peer's orderly doing. */
-  private failure: unknown;
   /** Why there is no disk any more. */
   private ended: XenError | undefined;
-  private followed: Promise<void> = Promise.resolve();
 
   private constructor(parts: BlockFrontParts) {
     this.parts = parts;
     this.without = parts.options?.without ?? new Set();
-    this.path = `${domainHome(parts.hypervisor.domid)}/device/vbd/${parts.devid}`;
+    const { hypervisor, xenstore, clock, log, devid } = parts;
+    this.device = new LastingFront({
+      xenstore,
+      clock,
+      log,
+      domid: hypervisor.domid,
+      type: 'vbd',
+      devid,
+      operation: 'use a disk',
+      driver: {
+        offer: (keys) => this.offer(keys),
+        connect: (keys) => this.connectRings(keys),
+        close: () => this.disconnect(),
+      },
+      onEnd: (reason) => this.end(reason),
+    });
   }
 
   /** Connects to the disk. Rejects with ENOENT when there is none, ENODEV when its back end closed. */
   static async connect(parts: BlockFrontParts): Promise<BlockFront> {
     const front = new BlockFront(parts);
-    front.device = await front.startDevice();
-    await front.device.untilOpen();
-    front.followed = front.follow();
+    await front.device.open();
     return front;
   }
 
@@ -147,78 +144,19 @@ export class BlockFront implements BlockDevice {
    * This domain was suspended and runs again, perhaps on another host: its back end knows nothing of
    * it. Resolves when the old rings are let go; what was not answered is asked again.
    */
-  async resume(): Promise<void> {
-    this.resuming = true;
-    await this.device?.abandon();
+  resume(): Promise<void> {
+    return this.device.resume();
   }
 
   /** Waits for what is under way, and for the back end to let go. */
-  async close(): Promise<void> {
-    this.closing = true;
-    // Without a back end nothing would ever be answered.
-    if (this.connected && this.jobs > 0) {
+  close(): Promise<void> {
+    return this.device.close(async () => {
+      // Without a back end nothing would ever be answered.
+      if (!this.connected || this.jobs === 0) return;
       await new Promise<void>((resolve) => {
         this.idle = resolve;
       });
-    }
-    this.end(new XenError('ENOTCONN', USE, 'its device is closed'));
-    // A back end that does not answer is not waited for: what is shared ends with our side of it.
-    const patience = this.parts.clock.after(CLOSE_MS_MAX, () => void this.device?.abandon());
-    await this.device?.close();
-    await this.followed;
-    patience.cancel();
-  }
-
-  private startDevice(): Promise<FrontDevice> {
-    const { hypervisor, xenstore, log, devid } = this.parts;
-    return FrontDevice.start({
-      xenstore,
-      log,
-      domid: hypervisor.domid,
-      type: 'vbd',
-      devid,
-      driver: {
-        offer: (keys) => this.offer(keys),
-        connect: (keys) => this.connectRings(keys),
-        close: (error) => this.disconnect(error),
-      },
     });
-  }
-
-  /** Begins the handshake anew whenever it has ended and there is no reason to end with it. */
-  private async follow(): Promise<void> {
-    for (;;) {
-      await this.device?.ended;
-      try {
-        const reason = await this.reasonToEnd();
-        if (reason !== undefined) return this.end(reason);
-        this.parts.log.info('front end begins anew', { path: this.path });
-        this.device = await this.startDevice();
-      } catch (error) {
-        return this.end(new XenError('EIO', USE, errorMessage(error), error));
-      }
-      // It was closed meanwhile, and the device that was closed was the former one.
-      if (this.closing) void this.device.close();
-    }
-  }
-
-  private async reasonToEnd(): Promise<XenError | undefined> {
-    if (this.closing) return new XenError('ENOTCONN', USE, 'its device is closed');
-    const { failure } = this;
-    if (failure !== undefined) return new XenError('EIO', USE, errorMessage(failure), failure);
-    const { xenstore } = this.parts;
-    const backend = await xenstore.readIfPresent(childPath(this.path, 'backend'));
-    if (backend === undefined) return new XenError('EIO', USE, 'its device is gone');
-    if (this.resuming) {
-      this.resuming = false;
-      return undefined;
-    }
-    // Nothing there: the domain of the back end is gone, and the toolstack may give us another.
-    const online = await this.device?.readPeer('online');
-    if (online === '0') return new XenError('EIO', USE, 'its device was detached');
-    this.restarts++;
-    if (this.restarts <= RESTARTS_MAX) return undefined;
-    return new XenError('EIO', USE, `its back end closed ${RESTARTS_MAX} times without an answer`);
   }
 
   private end(reason: XenError): void {
@@ -250,7 +188,7 @@ export class BlockFront implements BlockDevice {
   }
 
   private jobDone(): void {
-    this.restarts = 0;
+    this.device.progress();
     this.jobs--;
     if (this.jobs === 0) this.idle?.();
   }
@@ -343,8 +281,7 @@ export class BlockFront implements BlockDevice {
   }
 
   /** Lets go of all that is shared; what was not answered waits to be asked again. */
-  private async disconnect(error: unknown): Promise<void> {
-    this.failure ??= error;
+  private async disconnect(): Promise<void> {
     this.connected = false;
     const unanswered = this.queues.flatMap((queue) => queue.close());
     this.queues = [];

@@ -33,6 +33,8 @@ export class BackRing {
   /** How far `req_prod` was checked. */
   private reqChecked: number;
   private rspProd: number;
+  /** Responses after `rspProd` that are not published. */
+  private staged = 0;
   /** `rsp_prod` when the front end was last notified, or did not want to be. */
   private rspNotified: number;
 
@@ -103,6 +105,22 @@ export class BackRing {
     this.publish(response);
   }
 
+  /**
+   * As `putResponse`, for a message of several responses that the front end must see whole: it sees
+   * none of them before `publishResponses`.
+   */
+  stageResponse(response: Uint8Array): void {
+    assert(this.unanswered > this.staged, 'there is one response to each request');
+    this.pages.responses[(this.rspProd + this.staged) & (this.size - 1)]!.set(response);
+    this.staged++;
+  }
+
+  publishResponses(): void {
+    this.rspProd = (this.rspProd + this.staged) >>> 0;
+    this.staged = 0;
+    Atomics.store(this.pages.indexes, RSP_PROD, this.rspProd);
+  }
+
   /** Whether the front end asked to be notified of a response put since this was last called. */
   wantsNotification(): boolean {
     const published = (this.rspProd - this.rspNotified) >>> 0;
@@ -113,8 +131,16 @@ export class BackRing {
   /** Before going to sleep: asks to be notified of the next request; true when one came meanwhile. */
   finalCheckForRequests(): boolean {
     if (this.unconsumedRequests() > 0) return true;
-    Atomics.store(this.pages.indexes, REQ_EVENT, this.reqCons + 1);
-    return this.unconsumedRequests() > 0;
+    return this.checkForMoreThan(0);
+  }
+
+  /**
+   * The same for who has nothing to do before there are more requests than the `count` that there
+   * are: true when there are more now.
+   */
+  checkForMoreThan(count: number): boolean {
+    Atomics.store(this.pages.indexes, REQ_EVENT, this.reqCons + count + 1);
+    return this.unconsumedRequests() > count;
   }
 
   private publish(response: Uint8Array): void {

@@ -74,7 +74,8 @@ export function nextBackMove(view: BackView): BackMove {
       return settle(view, view.connected ? 'closing' : 'closed');
     case XenbusStateReconfiguring:
     case XenbusStateReconfigured:
-      return view.online ? 'stay' : settle(view, view.connected ? 'closing' : 'closed');
+      if (!view.online) return settle(view, view.connected ? 'closing' : 'closed');
+      return view.connected || view.failed || !wasConnected(view.own) ? 'stay' : 'connect';
     default:
       return unreachable(view.peer);
   }
@@ -85,13 +86,17 @@ function settle(view: BackView, move: 'closing' | 'closed'): BackMove {
   return view.own === XenbusStateClosed && !view.connected ? 'stay' : 'closed';
 }
 
+/** A former process of this back end served the device and died: carry on where its rings stand. */
+export function wasConnected(own: XenbusState): boolean {
+  return own === XenbusStateConnected || own === XenbusStateReconfigured;
+}
+
 /** What a front end that is ready finds, by the state that this end stands in. */
 function connectFrom(own: XenbusState): BackMove {
   switch (own) {
     case XenbusStateInitWait:
-      return 'connect';
     case XenbusStateConnected:
-      // A former process of this back end served it and died: carry on where its rings stand.
+    case XenbusStateReconfigured:
       return 'connect';
     case XenbusStateClosing:
     case XenbusStateClosed:
@@ -163,7 +168,7 @@ export class BackDevice extends DeviceEnd {
       case 'connect': {
         this.connection = await this.driver.connect(this);
         if (this.connection === undefined) return;
-        this.log.info(view.own === XenbusStateConnected ? 'device resumed' : 'device connected');
+        this.log.info(wasConnected(view.own) ? 'device resumed' : 'device connected');
         return this.moveTo(XenbusStateConnected);
       }
       case 'closing':

@@ -22,7 +22,12 @@ import { DeviceEnd, type DeviceEndParts, type DeviceKeys } from './device-end.ts
 
 /** What one kind of front end does at the moments that matter to it. */
 export interface FrontDriver {
-  /** Shares rings with the back end and publishes them, before `Initialised`. */
+  /**
+   * The state that tells the back end of the rings: `Initialised` unless given. In some protocols the
+   * front end says `Connected` at once.
+   */
+  readonly offeredState?: XenbusState;
+  /** Shares rings with the back end and publishes them, before `offeredState`. */
   offer(keys: DeviceKeys): Promise<void>;
   /** The back end is connected: takes what it published. Called again when it announces a change. */
   connect(keys: DeviceKeys): Promise<void>;
@@ -155,7 +160,7 @@ export class FrontDevice extends DeviceEnd {
         return;
       case 'offer':
         await this.driver.offer(this);
-        return this.switchState(XenbusStateInitialised);
+        return this.switchState(this.driver.offeredState ?? XenbusStateInitialised);
       case 'connect':
         await this.driver.connect(this);
         if (own !== XenbusStateConnected) await this.switchState(XenbusStateConnected);

@@ -77,6 +77,47 @@ class World {
   }
 }
 
+test('responses that are staged are seen all at once, when they are published', () => {
+  const { front, back } = freshRing(0xffff_fffe);
+  const request = requestBuffer();
+  const response = responseBuffer();
+  for (let id = 0; id < 5; id++) {
+    request.view.id = id;
+    front.putRequest(request.bytes);
+  }
+  front.pushRequests();
+  expect(back.unconsumedRequests()).toBe(5);
+  for (let id = 0; id < 5; id++) back.takeRequest(request.bytes);
+  for (let id = 0; id < 4; id++) {
+    response.view.id = id;
+    back.stageResponse(response.bytes);
+    expect(front.unconsumedResponses()).toBe(0);
+  }
+  back.publishResponses();
+  expect(back.wantsNotification()).toBe(true);
+  expect(back.unanswered).toBe(1);
+  expect(front.unconsumedResponses()).toBe(4);
+  for (let id = 0; id < 4; id++) {
+    front.takeResponse(response.bytes);
+    expect(response.view.id).toBe(id);
+  }
+  back.stageResponse(response.bytes);
+  expect(() => back.stageResponse(response.bytes)).toThrow('one response to each request');
+});
+
+test('a back end that needs several requests is notified when there are as many', () => {
+  const { front, back } = freshRing(0xffff_fffd);
+  const put = (count: number) => {
+    for (let n = 0; n < count; n++) front.putRequest(requestBuffer().bytes);
+    return front.pushRequests();
+  };
+  expect(put(1)).toBe(true);
+  expect(back.checkForMoreThan(0)).toBe(true);
+  expect(back.checkForMoreThan(3)).toBe(false);
+  expect([put(1), put(1), put(1), put(1)]).toEqual([false, false, true, false]);
+  expect(back.checkForMoreThan(3)).toBe(true);
+});
+
 const nearWrap = fc.oneof(
   fc.constant(0),
   fc.integer({ min: 0xffffffff - 40, max: 0xffffffff }),

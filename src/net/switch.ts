@@ -1,0 +1,94 @@
+/**
+ * A learning switch between any number of interfaces, all in this process: a frame from one guest to
+ * another is copied into this process once and out of it once.
+ */
+import type { Clock } from '../base/clock.ts';
+import { AddressTable } from './address-table.ts';
+import { ETHERNET_HEADER_BYTES, type Frame } from './frame.ts';
+import { isGroupAddress, MAC_BYTES, macAddressAt, parseMacAddress } from './mac-address.ts';
+import type { NetworkInterface } from './network-interface.ts';
+import { type PortOptions, SwitchPort } from './switch-port.ts';
+import { isMember, TaggedForms } from './vlan.ts';
+
+/** What bridges say to each other (IEEE 802.1D, table 7-10): sixteen groups that none forwards. */
+const BRIDGE_GROUPS_FIRST = parseMacAddress('01:80:c2:00:00:00');
+const BRIDGE_GROUPS = 16;
+
+export class Switch {
+  private readonly clock: Clock;
+  private readonly table: AddressTable<SwitchPort>;
+  private readonly members = new Set<SwitchPort>();
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+    this.table = new AddressTable(clock);
+  }
+
+  /** The ports that there are now. */
+  get ports(): SwitchPort[] {
+    return [...this.members];
+  }
+
+  /**
+   * Plugs an interface in; the switch takes its handlers for frames and changes. Throws RangeError
+   * when an option makes no sense.
+   */
+  addPort(network: NetworkInterface, options: PortOptions): SwitchPort {
+    const port = new SwitchPort(network, options, this.clock, () => this.remove(port, network));
+    this.members.add(port);
+    network.onReceive((frames) => this.forward(port, frames));
+    network.onChange(() => {
+      // Whoever was behind it may come back somewhere else.
+      if (!port.carrier) this.table.forgetPort(port);
+    });
+    return port;
+  }
+
+  private remove(port: SwitchPort, network: NetworkInterface): void {
+    if (!this.members.delete(port)) return;
+    this.table.forgetPort(port);
+    network.onReceive(() => {});
+    network.onChange(() => {});
+  }
+
+  private forward(from: SwitchPort, frames: readonly Frame[]): void {
+    for (const frame of frames) this.forwardOne(from, frame);
+    for (const port of this.members) port.flush();
+  }
+
+  private forwardOne(from: SwitchPort, frame: Frame): void {
+    const { bytes } = frame;
+    if (bytes.length < ETHERNET_HEADER_BYTES) {
+      from.drops('invalid');
+      return;
+    }
+    if (!from.admits(frame)) return;
+    const target = macAddressAt(bytes, 0);
+    const source = macAddressAt(bytes, MAC_BYTES);
+    const isBetweenBridges =
+      target >= BRIDGE_GROUPS_FIRST && target < BRIDGE_GROUPS_FIRST + BRIDGE_GROUPS;
+    if (isBetweenBridges || isGroupAddress(source)) {
+      from.drops('invalid');
+      return;
+    }
+    const forms = new TaggedForms(frame, from.vlans);
+    const { vlan } = forms;
+    if (vlan === 0) {
+      from.drops('vlan');
+      return;
+    }
+    from.counts.in.frames++;
+    from.counts.in.bytes += bytes.length;
+    this.table.learn(vlan, source, from);
+    const known = isGroupAddress(target) ? undefined : this.table.find(vlan, target);
+    if (known === undefined) this.flood(from, forms);
+    // A station behind the same port has heard the frame already.
+    else if (known !== from) known.put(forms);
+  }
+
+  private flood(from: SwitchPort, forms: TaggedForms): void {
+    for (const port of this.members) {
+      if (port !== from && isMember(port.vlans, forms.vlan)) port.put(forms);
+    }
+  }
+}

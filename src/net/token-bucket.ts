@@ -1,0 +1,58 @@
+/** So many bytes a second, and so many at once after a pause. */
+import type { Clock } from '../base/clock.ts';
+
+export interface ByteRate {
+  readonly bytesPerSecond: number;
+  /** What an idle source may send at once. */
+  readonly burstBytes: number;
+}
+
+/**
+ * Whoever has anything left may send a whole frame, however long; what that is too much is saved
+ * up for before the next one. So no frame is too long for a small bucket.
+ */
+export class TokenBucket {
+  private readonly clock: Clock;
+  private readonly bytesPerMs: number;
+  private readonly burstBytes: number;
+  private level: number;
+  private filled_ms: number;
+
+  /** Both numbers of `rate` are 1 or more. */
+  constructor(clock: Clock, rate: ByteRate) {
+    if (!(rate.bytesPerSecond >= 1 && rate.burstBytes >= 1)) {
+      throw new RangeError(
+        `a rate is 1 byte a second or more and 1 byte at once, not ${rate.bytesPerSecond} and ${rate.burstBytes}`,
+      );
+    }
+    this.clock = clock;
+    this.bytesPerMs = rate.bytesPerSecond / 1000;
+    this.burstBytes = rate.burstBytes;
+    this.level = rate.burstBytes;
+    this.filled_ms = clock.now_ms();
+  }
+
+  /** Whole milliseconds until the next frame may be sent; 0 for now. */
+  wait_ms(): number {
+    this.fill();
+    return this.level >= 1 ? 0 : Math.ceil((1 - this.level) / this.bytesPerMs);
+  }
+
+  spend(bytes: number): void {
+    this.level -= bytes;
+  }
+
+  /** Spends `bytes` if a frame may be sent now; otherwise false. */
+  take(bytes: number): boolean {
+    if (this.wait_ms() > 0) return false;
+    this.spend(bytes);
+    return true;
+  }
+
+  private fill(): void {
+    const now_ms = this.clock.now_ms();
+    const gained = (now_ms - this.filled_ms) * this.bytesPerMs;
+    this.level = Math.min(this.burstBytes, this.level + gained);
+    this.filled_ms = now_ms;
+  }
+}
