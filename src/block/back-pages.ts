@@ -65,6 +65,12 @@ export class GuestPages {
 
   /** Copies the beginning of a page of the front end's. Throws EINVAL when the grant is no good. */
   readPage(ref: GrantRef, target: Uint8Array): void {
+    const mapped = this.persistentPage(ref);
+    if (mapped !== undefined) {
+      mapped.lastUse_ms = this.parts.clock.now_ms();
+      target.set(mapped.bytes.subarray(0, target.length));
+      return;
+    }
     this.batch.fromPeer(this.parts.peer, ref, 0, target);
     this.runBatch();
   }
@@ -73,8 +79,9 @@ export class GuestPages {
   acquire(request: BackRequest, into: RequestPages): void {
     for (let index = 0; index < request.segmentCount; index++) {
       const segment = request.segments[index]!;
-      const mapped = this.mappedPage(segment.ref);
+      const mapped = this.persistentPage(segment.ref);
       const copied = mapped === undefined ? this.freePage() : undefined;
+      if (mapped !== undefined) mapped.users++;
       into.mapped[index] = mapped;
       into.copied[index] = copied;
       into.windows[index] =
@@ -82,7 +89,6 @@ export class GuestPages {
           ? window(copied!, 0, segment)
           : window(mapped.bytes, segment.offset, segment);
     }
-    into.windows.length = request.segmentCount;
   }
 
   /** Fetches the data of a write. Throws EINVAL when a grant is no good. */
@@ -105,10 +111,10 @@ export class GuestPages {
     this.runBatch();
   }
 
-  /** The disk is done with the windows. */
-  release(request: BackRequest, pages: RequestPages): void {
+  /** The disk is done with the windows, if there were any. */
+  release(pages: RequestPages): void {
     const now_ms = this.parts.clock.now_ms();
-    for (let index = 0; index < request.segmentCount; index++) {
+    for (let index = 0; index < pages.windows.length; index++) {
       const mapped = pages.mapped[index];
       if (mapped === undefined) {
         this.free.push(pages.copied[index]!);
@@ -133,12 +139,9 @@ export class GuestPages {
     this.free.length = 0;
   }
 
-  /** The page, mapped and in use; `undefined` for one that is to be copied. */
-  private mappedPage(ref: GrantRef): PersistentPage | undefined {
-    const known = this.persistent.get(ref);
-    const page = known ?? this.mapPage(ref);
-    if (page !== undefined) page.users++;
-    return page;
+  /** The page, mapped; `undefined` for one that is to be copied. */
+  private persistentPage(ref: GrantRef): PersistentPage | undefined {
+    return this.persistent.get(ref) ?? this.mapPage(ref);
   }
 
   private mapPage(ref: GrantRef): PersistentPage | undefined {
