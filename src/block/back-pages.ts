@@ -18,7 +18,7 @@ import { type BackRequest, INDIRECT_SEGMENTS_MAX, type RequestSegment } from './
 
 /** As many as Linux's blkback keeps: a one-page ring of requests that are all different. */
 export const PERSISTENT_PAGES_MAX = 1056;
-/** A page that no request used for this long is let go, as in Linux's blkback. */
+/** A page that no request used for this long, at most twice as long, is let go; as in Linux's blkback. */
 export const PERSISTENT_IDLE_MS = 60_000;
 
 interface PersistentPage {
@@ -26,7 +26,8 @@ interface PersistentPage {
   readonly bytes: Uint8Array;
   /** Segments of requests under way. */
   users: number;
-  lastUse_ms: number;
+  /** Since idle pages were last looked for. No clock is read for each request. */
+  wasUsed: boolean;
 }
 
 export interface GuestPagesParts {
@@ -67,7 +68,7 @@ export class GuestPages {
   readPage(ref: GrantRef, target: Uint8Array): void {
     const mapped = this.persistentPage(ref);
     if (mapped !== undefined) {
-      mapped.lastUse_ms = this.parts.clock.now_ms();
+      mapped.wasUsed = true;
       target.set(mapped.bytes.subarray(0, target.length));
       return;
     }
@@ -113,14 +114,13 @@ export class GuestPages {
 
   /** The disk is done with the windows, if there were any. */
   release(pages: RequestPages): void {
-    const now_ms = this.parts.clock.now_ms();
     for (let index = 0; index < pages.windows.length; index++) {
       const mapped = pages.mapped[index];
       if (mapped === undefined) {
         this.free.push(pages.copied[index]!);
       } else {
         mapped.users--;
-        mapped.lastUse_ms = now_ms;
+        mapped.wasUsed = true;
       }
     }
     pages.windows.length = 0;
@@ -155,7 +155,7 @@ export class GuestPages {
       if (error instanceof XenError) return undefined;
       throw error;
     }
-    const page = { pages, bytes: pages.page(0), users: 0, lastUse_ms: clock.now_ms() };
+    const page = { pages, bytes: pages.page(0), users: 0, wasUsed: true };
     this.persistent.set(ref, page);
     this.idleTimer ??= clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle());
     return page;
@@ -163,11 +163,12 @@ export class GuestPages {
 
   private dropIdle(): void {
     const { clock } = this.parts;
-    const idleSince_ms = clock.now_ms() - PERSISTENT_IDLE_MS;
     for (const [ref, page] of this.persistent) {
-      if (page.users > 0 || page.lastUse_ms > idleSince_ms) continue;
-      page.pages.close();
-      this.persistent.delete(ref);
+      if (page.users === 0 && !page.wasUsed) {
+        page.pages.close();
+        this.persistent.delete(ref);
+      }
+      page.wasUsed = false;
     }
     // Memory of ours too: what a burst needed is not kept for ever.
     this.free.length = 0;
