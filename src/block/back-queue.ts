@@ -15,7 +15,7 @@ import {
   BLKIF_RSP_ERROR,
   BLKIF_RSP_OKAY,
 } from '../abi/io/blkif.ts';
-import { type Clock, sleep } from '../base/clock.ts';
+import { type Clock, sleep, type Timer } from '../base/clock.ts';
 import { errorCode, errorMessage } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { EventChannel } from '../hypervisor/contract.ts';
@@ -30,6 +30,11 @@ import { SignalAllowance } from './signal-allowance.ts';
 export const REQUESTS_MAX = 64;
 /** No further request is taken while those under way have this many pages between them. */
 const PAGES_IN_FLIGHT_MAX = 2048;
+/**
+ * Requests taken in one turn of the event loop. A disk may have done each of them at once and the front
+ * end, on another processor, ask on without end: others get their turn in between.
+ */
+const TURN_REQUESTS_MAX = 128;
 /**
  * A refused request is answered this much later, so that a front end which asks for nothing but
  * nonsense cannot keep the process busy with refusing.
@@ -79,6 +84,9 @@ export class BackQueue {
   private pagesInFlight = 0;
   private stopped = false;
   private drained: (() => void) | undefined;
+  private turnLeft = TURN_REQUESTS_MAX;
+  /** Runs in the next turn, for what this one has no room for. */
+  private nextTurn: Timer | undefined;
   private readonly allowance: SignalAllowance;
   private refusals = 0;
   /** Something is done that was not answered yet; in a moment all of that is. */
@@ -109,6 +117,7 @@ export class BackQueue {
   /** Takes no further request; resolves when those under way are answered. */
   close(): Promise<void> {
     this.stopped = true;
+    this.nextTurn?.cancel();
     return new Promise((resolve) => {
       this.drained = resolve;
       this.checkDrained();
@@ -130,6 +139,7 @@ export class BackQueue {
 
   private signalled(): void {
     const before = this.count;
+    this.turnLeft = TURN_REQUESTS_MAX;
     this.takeRequests();
     if (!this.stopped) this.allowance.spend(this.count === before && this.hasRoom);
   }
@@ -146,6 +156,11 @@ export class BackQueue {
         for (let requests = ring.unconsumedRequests(); requests > 0; requests--) {
           // The next answer makes room and comes back here.
           if (!this.hasRoom) return;
+          if (this.turnLeft === 0) {
+            this.takeLater();
+            return;
+          }
+          this.turnLeft--;
           ring.takeRequest(this.parser.slot);
           this.accept();
         }
@@ -154,6 +169,14 @@ export class BackQueue {
       this.stopped = true;
       this.parts.onViolation(error);
     }
+  }
+
+  private takeLater(): void {
+    this.nextTurn ??= this.parts.clock.after(0, () => {
+      this.nextTurn = undefined;
+      this.turnLeft = TURN_REQUESTS_MAX;
+      this.takeRequests();
+    });
   }
 
   private accept(): void {
