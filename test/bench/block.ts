@@ -168,8 +168,8 @@ function interruptsOf(pattern: string): string {
 
 async function makeImage(lab: Lab): Promise<void> {
   const diskKib = (IMAGE_MIB + 64) * 1024;
-  await lab.run(`modprobe brd rd_nr=1 rd_size=${diskKib} && mkfs.ext4 -q /dev/ram0`);
-  await lab.run(`mkdir ${DIRECTORY} && mount /dev/ram0 ${DIRECTORY}`);
+  await lab.run(`modprobe ext4 && modprobe brd rd_nr=1 rd_size=${diskKib}`);
+  await lab.run(`mkfs.ext4 -q /dev/ram0 && mkdir ${DIRECTORY} && mount /dev/ram0 ${DIRECTORY}`);
   await lab.run(`head -c ${IMAGE_MIB}M /dev/urandom >${IMAGE}`);
 }
 
