@@ -14,6 +14,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportSocketSet(env, exports);
   paravane::exportUnixSocket(env, exports);
   paravane::exportFile(env, exports);
+  paravane::exportFileQueue(env, exports);
   return exports;
 }
 

@@ -16,5 +16,6 @@ void exportPty(Napi::Env env, Napi::Object exports);
 void exportSocketSet(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);
 void exportFile(Napi::Env env, Napi::Object exports);
+void exportFileQueue(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

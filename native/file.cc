@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cmath>
 
 #include "addon.h"
 #include "guard.h"
@@ -15,9 +14,6 @@
 namespace paravane {
 
 namespace {
-
-// The largest integer that a number of JavaScript holds exactly; a file offset is larger still.
-constexpr double kSafeIntegerMax = 9007199254740991.0;
 
 int descriptorArgument(const Napi::CallbackInfo &info) {
   return static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
@@ -30,18 +26,6 @@ Napi::Value setAside(const Napi::CallbackInfo &info) {
   const off_t length = off_t{integerArgument(info, 1, "pages", kUint32Max, 1)} * kPageSize;
   // Unlike other calls it returns the error.
   return Napi::Number::New(info.Env(), -posix_fallocate(fd, 0, length));
-}
-
-uint64_t offsetArgument(const Napi::CallbackInfo &info, size_t index, const char *name) {
-  if (!info[index].IsNumber()) {
-    throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a number");
-  }
-  const double value = info[index].As<Napi::Number>().DoubleValue();
-  if (!(value >= 0 && value <= kSafeIntegerMax) || value != std::floor(value)) {
-    throw Napi::RangeError::New(info.Env(),
-                                std::string(name) + " must be an integer from 0 to 2^53 - 1");
-  }
-  return static_cast<uint64_t>(value);
 }
 
 int discardRange(int fd, uint64_t position, uint64_t length) {

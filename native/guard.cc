@@ -10,6 +10,9 @@
 
 namespace paravane {
 
+// The largest integer that a number of JavaScript holds exactly; a file offset is larger still.
+constexpr double kSafeIntegerMax = 9007199254740991.0;
+
 uint32_t integerArgument(const Napi::CallbackInfo &info, size_t index, const char *name,
                          uint32_t max, uint32_t min) {
   if (!info[index].IsNumber()) {
@@ -29,6 +32,18 @@ std::optional<uint32_t> optionalIntegerArgument(const Napi::CallbackInfo &info, 
                                                 const char *name, uint32_t max) {
   if (info[index].IsUndefined()) return std::nullopt;
   return integerArgument(info, index, name, max);
+}
+
+uint64_t offsetArgument(const Napi::CallbackInfo &info, size_t index, const char *name) {
+  if (!info[index].IsNumber()) {
+    throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a number");
+  }
+  const double value = info[index].As<Napi::Number>().DoubleValue();
+  if (!(value >= 0 && value <= kSafeIntegerMax) || value != std::floor(value)) {
+    throw Napi::RangeError::New(info.Env(),
+                                std::string(name) + " must be an integer from 0 to 2^53 - 1");
+  }
+  return static_cast<uint64_t>(value);
 }
 
 bool booleanArgument(const Napi::CallbackInfo &info, size_t index, const char *name) {

@@ -22,6 +22,9 @@ uint32_t integerArgument(const Napi::CallbackInfo &info, size_t index, const cha
 std::optional<uint32_t> optionalIntegerArgument(const Napi::CallbackInfo &info, size_t index,
                                                 const char *name, uint32_t max);
 
+// A place in a file: an integer that a number of JavaScript holds exactly.
+uint64_t offsetArgument(const Napi::CallbackInfo &info, size_t index, const char *name);
+
 bool booleanArgument(const Napi::CallbackInfo &info, size_t index, const char *name);
 
 // A typed array of the given kind and of at least one element, so never a detached one.

@@ -16,8 +16,26 @@ export interface DiskUser {
 }
 
 export interface PeerDisk {
+  /** Gives the image, and the disk that is made of it, another size, while it is in use. */
+  resize(mib: number): Promise<void>;
   /** Takes the disk away, and the back end where it was started for it. */
   remove(): Promise<void>;
+}
+
+export interface PeerDiskOptions {
+  /** 512 unless given. QEMU counts in units of other sectors, so its disks have those. */
+  readonly sectorSize?: 512 | 4096;
+}
+
+const QEMU_LIMIT_MS = 60_000;
+
+const growImage = (host: Host, image: string, mib: number) =>
+  host.lab.run(['truncate', '-s', `${mib}M`, image]);
+
+async function loopDevice(host: Host, image: string, sectorSize: number): Promise<string> {
+  await host.lab.run('modprobe loop');
+  const options = ['--find', '--show', '--sector-size', String(sectorSize)];
+  return (await host.lab.run(['losetup', ...options, image])).trim();
 }
 
 async function attach(host: Host, disk: string, type: string, user: DiskUser): Promise<void> {
@@ -37,10 +55,15 @@ async function backPath(host: Host, type: string, { domid }: DiskUser): Promise<
 }
 
 /** Linux's xen-blkback on a loop device. It needs what its hotplug script would have written. */
-async function linuxDisk(host: Host, image: string, user: DiskUser): Promise<PeerDisk> {
+async function linuxDisk(
+  host: Host,
+  image: string,
+  user: DiskUser,
+  { sectorSize = 512 }: PeerDiskOptions,
+): Promise<PeerDisk> {
   const { lab } = host;
-  await lab.run('modprobe loop && modprobe xen-blkback');
-  const loop = (await lab.run(['losetup', '--find', '--show', image])).trim();
+  await lab.run('modprobe xen-blkback');
+  const loop = await loopDevice(host, image, sectorSize);
   await attach(host, loop, 'vbd', user);
   const back = await backPath(host, 'vbd', user);
   const numbers = (await lab.run(['stat', '-c', '%t:%T', loop])).trim();
@@ -48,6 +71,10 @@ async function linuxDisk(host: Host, image: string, user: DiskUser): Promise<Pee
     `xenstore-write ${back}/type phy ${back}/physical-device ${numbers} ${back}/hotplug-status connected`,
   );
   return {
+    resize: async (mib) => {
+      await growImage(host, image, mib);
+      await lab.run(['losetup', '--set-capacity', loop]);
+    },
     remove: async () => {
       await detach(host, user);
       await lab.run(`losetup -d ${loop} && rmmod xen-blkback`);
@@ -60,10 +87,24 @@ async function qemuDisk(host: Host, image: string, user: DiskUser): Promise<Peer
   const qemu = host.lab.start([
     QEMU,
     ...['-xen-domid', String(user.domid), '-xen-attach', '-M', 'xenpv', '-nodefaults'],
-    ...['-no-user-config', '-nographic', '-monitor', 'none', '-serial', 'none'],
+    ...['-no-user-config', '-nographic', '-monitor', 'none', '-serial', 'none', '-qmp', 'stdio'],
   ]);
+  await qemu.waitFor(/"QMP"/, QEMU_LIMIT_MS);
+  const command = async (execute: string, argument: object = {}) => {
+    const from = qemu.output.length;
+    qemu.write(`${JSON.stringify({ execute, arguments: argument })}\n`);
+    const [line] = await qemu.waitFor(/\{"(return|error)".*\}/, QEMU_LIMIT_MS, from);
+    if (line.startsWith('{"error"')) throw new Error(`QEMU: ${execute}: ${line}`);
+    return line;
+  };
+  await command('qmp_capabilities');
   await attach(host, `aio:${image}`, 'qdisk', user);
   return {
+    resize: async (mib) => {
+      const nodes = await command('query-named-block-nodes', { flat: true });
+      const [, node] = /"node-name": "([^"]+-raw)"/.exec(nodes) ?? [];
+      await command('block_resize', { 'node-name': node, size: mib * 2 ** 20 });
+    },
     remove: async () => {
       await detach(host, user);
       await qemu.stop();
@@ -71,14 +112,37 @@ async function qemuDisk(host: Host, image: string, user: DiskUser): Promise<Peer
   };
 }
 
-async function ourDisk(host: Host, image: string, user: DiskUser): Promise<PeerDisk> {
-  await attach(host, image, OUR_TYPE, user);
-  return { remove: () => detach(host, user) };
+async function ourDisk(
+  host: Host,
+  image: string,
+  user: DiskUser,
+  { sectorSize = 512 }: PeerDiskOptions,
+): Promise<PeerDisk> {
+  const { lab } = host;
+  const loop = sectorSize === 512 ? undefined : await loopDevice(host, image, sectorSize);
+  await attach(host, loop ?? image, OUR_TYPE, user);
+  return {
+    resize: async (mib) => {
+      await growImage(host, image, mib);
+      if (loop !== undefined) await lab.run(['losetup', '--set-capacity', loop]);
+      await host.paravane('block', 'resize', String(user.domid), user.vdev);
+    },
+    remove: async () => {
+      await detach(host, user);
+      if (loop !== undefined) await lab.run(['losetup', '-d', loop]);
+    },
+  };
 }
 
 const DISKS = { linux: linuxDisk, qemu: qemuDisk, ours: ourDisk };
 
 /** Has the back end of `peer` serve `image`; ours must run with the type `OUR_TYPE`. */
-export function peerDisk(host: Host, peer: Peer, image: string, user: DiskUser): Promise<PeerDisk> {
-  return DISKS[peer](host, image, user);
+export function peerDisk(
+  host: Host,
+  peer: Peer,
+  image: string,
+  user: DiskUser,
+  options: PeerDiskOptions = {},
+): Promise<PeerDisk> {
+  return DISKS[peer](host, image, user, options);
 }

@@ -18,7 +18,7 @@ import { type BackRequest, INDIRECT_SEGMENTS_MAX, type RequestSegment } from './
 
 /** As many as Linux's blkback keeps: a one-page ring of requests that are all different. */
 export const PERSISTENT_PAGES_MAX = 1056;
-/** A page that no request used for this long is let go, as in Linux's blkback. */
+/** A page that no request used for this long, at most twice as long, is let go; as in Linux's blkback. */
 export const PERSISTENT_IDLE_MS = 60_000;
 
 interface PersistentPage {
@@ -26,7 +26,8 @@ interface PersistentPage {
   readonly bytes: Uint8Array;
   /** Segments of requests under way. */
   users: number;
-  lastUse_ms: number;
+  /** Since idle pages were last looked for. No clock is read for each request. */
+  wasUsed: boolean;
 }
 
 export interface GuestPagesParts {
@@ -65,6 +66,12 @@ export class GuestPages {
 
   /** Copies the beginning of a page of the front end's. Throws EINVAL when the grant is no good. */
   readPage(ref: GrantRef, target: Uint8Array): void {
+    const mapped = this.persistentPage(ref);
+    if (mapped !== undefined) {
+      mapped.wasUsed = true;
+      target.set(mapped.bytes.subarray(0, target.length));
+      return;
+    }
     this.batch.fromPeer(this.parts.peer, ref, 0, target);
     this.runBatch();
   }
@@ -73,8 +80,9 @@ export class GuestPages {
   acquire(request: BackRequest, into: RequestPages): void {
     for (let index = 0; index < request.segmentCount; index++) {
       const segment = request.segments[index]!;
-      const mapped = this.mappedPage(segment.ref);
+      const mapped = this.persistentPage(segment.ref);
       const copied = mapped === undefined ? this.freePage() : undefined;
+      if (mapped !== undefined) mapped.users++;
       into.mapped[index] = mapped;
       into.copied[index] = copied;
       into.windows[index] =
@@ -82,7 +90,6 @@ export class GuestPages {
           ? window(copied!, 0, segment)
           : window(mapped.bytes, segment.offset, segment);
     }
-    into.windows.length = request.segmentCount;
   }
 
   /** Fetches the data of a write. Throws EINVAL when a grant is no good. */
@@ -105,16 +112,15 @@ export class GuestPages {
     this.runBatch();
   }
 
-  /** The disk is done with the windows. */
-  release(request: BackRequest, pages: RequestPages): void {
-    const now_ms = this.parts.clock.now_ms();
-    for (let index = 0; index < request.segmentCount; index++) {
+  /** The disk is done with the windows, if there were any. */
+  release(pages: RequestPages): void {
+    for (let index = 0; index < pages.windows.length; index++) {
       const mapped = pages.mapped[index];
       if (mapped === undefined) {
         this.free.push(pages.copied[index]!);
       } else {
         mapped.users--;
-        mapped.lastUse_ms = now_ms;
+        mapped.wasUsed = true;
       }
     }
     pages.windows.length = 0;
@@ -133,12 +139,9 @@ export class GuestPages {
     this.free.length = 0;
   }
 
-  /** The page, mapped and in use; `undefined` for one that is to be copied. */
-  private mappedPage(ref: GrantRef): PersistentPage | undefined {
-    const known = this.persistent.get(ref);
-    const page = known ?? this.mapPage(ref);
-    if (page !== undefined) page.users++;
-    return page;
+  /** The page, mapped; `undefined` for one that is to be copied. */
+  private persistentPage(ref: GrantRef): PersistentPage | undefined {
+    return this.persistent.get(ref) ?? this.mapPage(ref);
   }
 
   private mapPage(ref: GrantRef): PersistentPage | undefined {
@@ -152,7 +155,7 @@ export class GuestPages {
       if (error instanceof XenError) return undefined;
       throw error;
     }
-    const page = { pages, bytes: pages.page(0), users: 0, lastUse_ms: clock.now_ms() };
+    const page = { pages, bytes: pages.page(0), users: 0, wasUsed: true };
     this.persistent.set(ref, page);
     this.idleTimer ??= clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle());
     return page;
@@ -160,11 +163,12 @@ export class GuestPages {
 
   private dropIdle(): void {
     const { clock } = this.parts;
-    const idleSince_ms = clock.now_ms() - PERSISTENT_IDLE_MS;
     for (const [ref, page] of this.persistent) {
-      if (page.users > 0 || page.lastUse_ms > idleSince_ms) continue;
-      page.pages.close();
-      this.persistent.delete(ref);
+      if (page.users === 0 && !page.wasUsed) {
+        page.pages.close();
+        this.persistent.delete(ref);
+      }
+      page.wasUsed = false;
     }
     // Memory of ours too: what a burst needed is not kept for ever.
     this.free.length = 0;

@@ -8,14 +8,14 @@
  */
 import {
   BLKIF_OP_DISCARD,
-  BLKIF_OP_FLUSH_DISKCACHE,
   BLKIF_OP_READ,
+  BLKIF_OP_WRITE,
   BLKIF_OP_WRITE_BARRIER,
   BLKIF_RSP_EOPNOTSUPP,
   BLKIF_RSP_ERROR,
   BLKIF_RSP_OKAY,
 } from '../abi/io/blkif.ts';
-import { type Clock, sleep } from '../base/clock.ts';
+import { type Clock, sleep, type Timer } from '../base/clock.ts';
 import { errorCode, errorMessage } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { EventChannel } from '../hypervisor/contract.ts';
@@ -30,6 +30,11 @@ import type { BlkifProtocol } from './protocol.ts';
 export const REQUESTS_MAX = 64;
 /** No further request is taken while those under way have this many pages between them. */
 const PAGES_IN_FLIGHT_MAX = 2048;
+/**
+ * Requests taken in one turn of the event loop. A disk may have done each of them at once and the front
+ * end, on another processor, ask on without end: others get their turn in between.
+ */
+const TURN_REQUESTS_MAX = 128;
 /**
  * A refused request is answered this much later, so that a front end which asks for nothing but
  * nonsense cannot keep the process busy with refusing.
@@ -59,6 +64,9 @@ interface Place {
   refusal: unknown;
   /** `BLKIF_RSP_…` */
   status: number;
+  /** What follows when the disk is done, made once for the place. */
+  readonly succeed: () => void;
+  readonly fail: (error: unknown) => void;
 }
 
 export class BackQueue {
@@ -76,8 +84,13 @@ export class BackQueue {
   private pagesInFlight = 0;
   private stopped = false;
   private drained: (() => void) | undefined;
+  private turnLeft = TURN_REQUESTS_MAX;
+  /** Runs in the next turn, for what this one has no room for. */
+  private nextTurn: Timer | undefined;
   private readonly allowance: SignalAllowance;
   private refusals = 0;
+  /** Something is done that was not answered yet; in a moment all of that is. */
+  private answering = false;
   private readonly responseBytes: Uint8Array;
   private readonly response;
 
@@ -90,13 +103,7 @@ export class BackQueue {
       readGuestPage: (ref, target) => parts.pages.readPage(ref, target),
     });
     this.allowance = new SignalAllowance(parts.channel, parts.clock);
-    this.places = Array.from({ length: REQUESTS_MAX }, () => ({
-      request: emptyRequest(),
-      pages: new RequestPages(),
-      done: false,
-      refusal: undefined,
-      status: BLKIF_RSP_OKAY,
-    }));
+    this.places = Array.from({ length: REQUESTS_MAX }, () => this.makePlace());
     this.responseBytes = new Uint8Array(parts.protocol.response.size);
     this.response = parts.protocol.response.view(this.responseBytes);
   }
@@ -110,14 +117,29 @@ export class BackQueue {
   /** Takes no further request; resolves when those under way are answered. */
   close(): Promise<void> {
     this.stopped = true;
+    this.nextTurn?.cancel();
     return new Promise((resolve) => {
       this.drained = resolve;
       this.checkDrained();
     });
   }
 
+  private makePlace(): Place {
+    const place: Place = {
+      request: emptyRequest(),
+      pages: new RequestPages(),
+      done: false,
+      refusal: undefined,
+      status: BLKIF_RSP_OKAY,
+      succeed: () => this.finish(place, BLKIF_RSP_OKAY),
+      fail: (error) => void this.refuse(place, error),
+    };
+    return place;
+  }
+
   private signalled(): void {
     const before = this.count;
+    this.turnLeft = TURN_REQUESTS_MAX;
     this.takeRequests();
     if (!this.stopped) this.allowance.spend(this.count === before && this.hasRoom);
   }
@@ -134,6 +156,11 @@ export class BackQueue {
         for (let requests = ring.unconsumedRequests(); requests > 0; requests--) {
           // The next answer makes room and comes back here.
           if (!this.hasRoom) return;
+          if (this.turnLeft === 0) {
+            this.takeLater();
+            return;
+          }
+          this.turnLeft--;
           ring.takeRequest(this.parser.slot);
           this.accept();
         }
@@ -142,6 +169,14 @@ export class BackQueue {
       this.stopped = true;
       this.parts.onViolation(error);
     }
+  }
+
+  private takeLater(): void {
+    this.nextTurn ??= this.parts.clock.after(0, () => {
+      this.nextTurn = undefined;
+      this.turnLeft = TURN_REQUESTS_MAX;
+      this.takeRequests();
+    });
   }
 
   private accept(): void {
@@ -168,66 +203,77 @@ export class BackQueue {
       this.barrier = isBarrier;
       this.begun++;
       this.underWay++;
-      void (place.refusal === undefined ? this.serve(place) : this.refuse(place, place.refusal));
+      if (place.refusal === undefined) this.perform(place).then(place.succeed, place.fail);
+      else place.fail(place.refusal);
     }
-  }
-
-  private async serve(place: Place): Promise<void> {
-    try {
-      await this.perform(place.request, place.pages);
-    } catch (error) {
-      return this.refuse(place, error);
-    }
-    this.finish(place, BLKIF_RSP_OKAY);
   }
 
   private async refuse(place: Place, error: unknown): Promise<void> {
     // Logged as a warning once for each connection: a front end must not fill the host's log.
     const level = this.refusals++ === 0 ? 'warn' : 'debug';
+    this.parts.pages.release(place.pages);
     this.parts.log[level]('request refused', { error: errorMessage(error) });
     await sleep(this.parts.clock, REFUSAL_DELAY_MS);
     this.finish(place, errorCode(error) === 'ENOTSUP' ? BLKIF_RSP_EOPNOTSUPP : BLKIF_RSP_ERROR);
   }
 
-  private async perform(request: BackRequest, pages: RequestPages): Promise<void> {
+  private perform(place: Place): Promise<void> {
     const { disk } = this.parts;
-    if (request.operation === BLKIF_OP_DISCARD) {
-      return disk.discard(request.position, request.length);
+    const { operation, position, length } = place.request;
+    switch (operation) {
+      case BLKIF_OP_READ:
+        return this.read(place);
+      case BLKIF_OP_WRITE:
+        return this.write(place);
+      case BLKIF_OP_DISCARD:
+        return disk.discard(position, length);
+      default:
+        return this.flush(place);
     }
-    const isBarrier = request.operation === BLKIF_OP_WRITE_BARRIER;
-    if (isBarrier || request.operation === BLKIF_OP_FLUSH_DISKCACHE) await disk.flush();
-    if (request.segmentCount === 0) return;
-    await this.transfer(request, pages);
-    // What a barrier writes is on stable storage before it is answered.
-    if (isBarrier) await disk.flush();
   }
 
-  private async transfer(request: BackRequest, pages: RequestPages): Promise<void> {
+  private async read({ request, pages }: Place): Promise<void> {
     const { disk, pages: guest } = this.parts;
     guest.acquire(request, pages);
-    try {
-      if (request.operation === BLKIF_OP_READ) {
-        await disk.read(request.position, pages.windows);
-        guest.storeRead(request, pages);
-      } else {
-        guest.fetchWrite(request, pages);
-        await disk.write(request.position, pages.windows);
-      }
-    } finally {
-      guest.release(request, pages);
-    }
+    await disk.read(request.position, pages.windows);
+    guest.storeRead(request, pages);
+  }
+
+  private async write({ request, pages }: Place): Promise<void> {
+    const { disk, pages: guest } = this.parts;
+    guest.acquire(request, pages);
+    guest.fetchWrite(request, pages);
+    return disk.write(request.position, pages.windows);
+  }
+
+  /** A flush, or a barrier: what it writes is on stable storage before it is answered. */
+  private async flush(place: Place): Promise<void> {
+    const { disk } = this.parts;
+    await disk.flush();
+    if (place.request.segmentCount === 0) return;
+    await this.write(place);
+    if (place.request.operation === BLKIF_OP_WRITE_BARRIER) await disk.flush();
   }
 
   private finish(place: Place, status: number): void {
+    this.parts.pages.release(place.pages);
     place.done = true;
     place.status = status;
     this.underWay--;
     if (place.request.operation === BLKIF_OP_WRITE_BARRIER) this.barrier = false;
+    if (this.answering) return;
+    this.answering = true;
+    // Others may have been done in this turn of the event loop: they are answered together.
+    void Promise.resolve().then(this.goOn);
+  }
+
+  private readonly goOn = () => {
+    this.answering = false;
     this.answer();
     this.beginNext();
     this.takeRequests();
     this.checkDrained();
-  }
+  };
 
   /** Answers every request at the head of the circle that is done, with one notification. */
   private answer(): void {

@@ -56,17 +56,22 @@ export class CountedDisk extends DiskLayer {
     return this.count(this.counts.discard, length, this.below.discard(position, length));
   }
 
-  private async count(into: OperationCount, bytes: number, work: Promise<void>): Promise<void> {
+  private count(into: OperationCount, bytes: number, work: Promise<void>): Promise<void> {
     const begin_ms = this.clock.now_ms();
-    try {
-      await work;
-      into.bytes += bytes;
-    } catch (error) {
-      into.failed++;
-      throw error;
-    } finally {
+    const ended = () => {
       into.operations++;
       into.time_ms += this.clock.now_ms() - begin_ms;
-    }
+    };
+    return work.then(
+      () => {
+        into.bytes += bytes;
+        ended();
+      },
+      (error) => {
+        into.failed++;
+        ended();
+        throw error;
+      },
+    );
   }
 }

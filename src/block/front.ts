@@ -213,10 +213,7 @@ export class BlockFront implements BlockDevice {
   private async offer(keys: DeviceKeys): Promise<void> {
     const { hypervisor, clock, options = {} } = this.parts;
     const { peer } = keys;
-    const order = await readPeerNumber(keys, 'max-ring-page-order', 31);
-    const queues = await readPeerNumber(keys, 'multi-queue-max-queues', 0xffff);
-    const ringPageOrder = Math.min(options.ringPageOrder ?? 0, order ?? 0, RING_PAGE_ORDER_MAX);
-    const count = Math.max(1, Math.min(options.queues ?? 1, queues ?? 1, QUEUES_MAX));
+    const { count, ringPageOrder } = await this.chooseRings(keys);
     const pagesMax = options.pagesMax ?? PAGES_MAX_DEFAULT;
     const pages = new FrontPages(hypervisor.grants, peer, pagesMax);
     this.pages = pages;
@@ -242,6 +239,19 @@ export class BlockFront implements BlockDevice {
       // We count in units of 512 bytes, whatever the sectors measure.
       'feature-large-sector-size': '1',
     });
+  }
+
+  /** As many rings as both ends can do, and as large. */
+  private async chooseRings(keys: DeviceKeys): Promise<{ count: number; ringPageOrder: number }> {
+    const { queues = 1, ringPageOrder = 0 } = this.parts.options ?? {};
+    const most = async (feature: BlockFeature, key: string, max: number) =>
+      this.without.has(feature) ? 0 : ((await readPeerNumber(keys, key, max)) ?? 0);
+    const orderMax = await most('multi-page', 'max-ring-page-order', 31);
+    const queuesMax = await most('multi-queue', 'multi-queue-max-queues', 0xffff);
+    return {
+      count: Math.max(1, Math.min(queues, queuesMax, QUEUES_MAX)),
+      ringPageOrder: Math.min(ringPageOrder, orderMax, RING_PAGE_ORDER_MAX),
+    };
   }
 
   /** Called again while connected, when the back end announces a change: the size is all that can. */

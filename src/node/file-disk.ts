@@ -1,4 +1,4 @@
-/** Raw files and block devices as disks. All I/O runs in libuv's thread pool, off the event loop. */
+/** Raw files and block devices as disks. The event loop never waits for storage. */
 import {
   close,
   constants,
@@ -7,20 +7,21 @@ import {
   fstat,
   open,
   readFileSync,
-  readv,
   type Stats,
   stat,
-  writev,
 } from 'node:fs';
 import { constants as osConstants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { type BlockDevice, type BlockDeviceInfo, SECTOR_SIZE } from '../block/block-device.ts';
+import { byteLength } from '../block/disk-layer.ts';
 import { deviceHolder, lockDisk, type NativeLock } from './disk-lock.ts';
+import { FileTransfers, type NativeTransfers } from './file-transfers.ts';
 
 const errnos = osConstants.errno;
 
 /** The part of the native shim that disks need. */
-export interface NativeFile extends NativeLock {
+export interface NativeFile extends NativeLock, NativeTransfers {
   /** The callback gets 0 or a negative errno; until then the descriptor must stay open. */
   discard(fd: number, position: number, length: number, callback: (result: number) => void): void;
 }
@@ -47,9 +48,10 @@ const EXPLANATIONS: Readonly<Partial<Record<ErrorCode, string>>> = {
   EROFS: 'it can only be opened read-only',
 };
 
-/** Errno names of numbers, as far as giving storage back fails with them. */
-const DISCARD_CODES: ReadonlyMap<number, ErrorCode> = new Map([
+/** What a disk answers besides EIO, by the errno that the storage gives. */
+const STORAGE_CODES: ReadonlyMap<number, ErrorCode> = new Map([
   [errnos.ENOSPC, 'ENOSPC'],
+  [errnos.EDQUOT, 'ENOSPC'],
   [errnos.EOPNOTSUPP, 'ENOTSUP'],
 ]);
 
@@ -60,6 +62,14 @@ function diskError(operation: string, error: unknown): XenError {
     ? new XenError('EIO', operation, errorMessage(error), error)
     : new XenError(code, operation, words, error);
 }
+
+/** @param errno as the native shim gives it, negative */
+function storageError(operation: string, errno: number): XenError {
+  const code = STORAGE_CODES.get(-errno) ?? 'EIO';
+  return new XenError(code, operation, `${EXPLANATIONS[code]}: ${getSystemErrorName(errno)}`);
+}
+
+const MOVED = Promise.resolve();
 
 type Done<Result> = (error: Error | null, result: Result) => void;
 
@@ -79,6 +89,8 @@ export class FileDisk implements BlockDevice {
   private readonly fd: number;
   private readonly unlock: () => void;
   private current: BlockDeviceInfo;
+  private readonly transfers: FileTransfers;
+  /** Flushes and discards. */
   private readonly underWay = new Set<Promise<unknown>>();
   private closed: Promise<void> | undefined;
 
@@ -88,6 +100,7 @@ export class FileDisk implements BlockDevice {
     this.fd = opened.fd;
     this.current = opened.info;
     this.unlock = opened.unlock;
+    this.transfers = new FileTransfers(native, opened.fd);
   }
 
   /**
@@ -120,14 +133,14 @@ export class FileDisk implements BlockDevice {
   }
 
   read(position: number, targets: readonly Uint8Array[]): Promise<void> {
-    return this.track(this.transfer('read', readv, position, targets));
+    return this.transfer(false, position, targets);
   }
 
   write(position: number, sources: readonly Uint8Array[]): Promise<void> {
     if (this.info.readOnly) {
       return Promise.reject(new XenError('EROFS', `write disk ${this.path}`, EXPLANATIONS.EROFS));
     }
-    return this.track(this.transfer('write', writev, position, sources));
+    return this.transfer(true, position, sources);
   }
 
   flush(): Promise<void> {
@@ -147,9 +160,8 @@ export class FileDisk implements BlockDevice {
     return this.track(
       new Promise((resolve, reject) => {
         this.native.discard(this.fd, position, length, (result) => {
-          if (result === 0) return resolve();
-          const code = DISCARD_CODES.get(-result) ?? 'EIO';
-          reject(new XenError(code, operation, EXPLANATIONS[code]));
+          if (result === 0) resolve();
+          else reject(storageError(operation, result));
         });
       }),
     );
@@ -174,6 +186,7 @@ export class FileDisk implements BlockDevice {
 
   private async closeWhenIdle(): Promise<void> {
     await Promise.allSettled(this.underWay);
+    await this.transfers.close();
     await closeFile(`close disk ${this.path}`, this.fd);
     this.unlock();
   }
@@ -187,29 +200,28 @@ export class FileDisk implements BlockDevice {
     return work;
   }
 
-  /** Moves all of `buffers`, however little the kernel does at a time. */
-  private async transfer(
-    verb: string,
-    call: typeof readv | typeof writev,
+  private transfer(
+    isWrite: boolean,
     position: number,
     buffers: readonly Uint8Array[],
   ): Promise<void> {
-    const operation = `${verb} disk ${this.path}`;
-    let left = buffers;
-    while (left.length > 0) {
-      const moved = await complete<number>(operation, (done) =>
-        call(this.fd, left, position, done),
-      );
-      if (moved === 0) {
-        throw new XenError(
-          'EIO',
-          operation,
-          `it ends at byte ${position}, short of its first size`,
-        );
-      }
-      position += moved;
-      left = after(left, moved);
-    }
+    const length = byteLength(buffers);
+    const moved = this.transfers.move(isWrite, position, buffers);
+    if (moved === length) return MOVED;
+    const check = (result: number) => {
+      if (result !== length) throw this.transferError(isWrite, position, result);
+    };
+    return typeof moved === 'number'
+      ? Promise.reject(this.transferError(isWrite, position, moved))
+      : moved.then(check);
+  }
+
+  /** @param result bytes moved up to the end of the file, or a negative errno */
+  private transferError(isWrite: boolean, position: number, result: number): XenError {
+    const operation = `${isWrite ? 'write' : 'read'} disk ${this.path}`;
+    if (result < 0) return storageError(operation, result);
+    const end = position + result;
+    return new XenError('EIO', operation, `it ends at byte ${end}, short of its first size`);
   }
 }
 
@@ -240,17 +252,6 @@ function closeFile(operation: string, fd: number): Promise<void> {
   return complete(operation, (done: Done<void>) =>
     close(fd, (error) => done(error ?? null, undefined)),
   );
-}
-
-/** What of `buffers` follows the first `done` bytes. */
-function after(buffers: readonly Uint8Array[], done: number): readonly Uint8Array[] {
-  let index = 0;
-  while (index < buffers.length && done >= buffers[index]!.length) {
-    done -= buffers[index]!.length;
-    index++;
-  }
-  if (index === buffers.length) return [];
-  return [buffers[index]!.subarray(done), ...buffers.slice(index + 1)];
 }
 
 function needFileOrDevice(operation: string, stats: Stats): void {

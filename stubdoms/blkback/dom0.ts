@@ -9,7 +9,7 @@ import type { Log } from '../../src/base/log.ts';
 import type { DiskRequest } from '../../src/block/back-disk.ts';
 import type { BlockDevice } from '../../src/block/block-device.ts';
 import type { BlockFeature } from '../../src/block/features.ts';
-import { BlockFront, type BlockFrontParts } from '../../src/block/front.ts';
+import { BlockFront, type BlockFrontOptions, type BlockFrontParts } from '../../src/block/front.ts';
 import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
@@ -21,11 +21,14 @@ import { startBlkback } from './service.ts';
 export interface BlkbackSettings {
   /** The devices to serve, by their directory below `backend/`. */
   readonly type: string;
-  /** What guests are not offered. */
+  /** What guests are not offered, and what is not used of other back ends' disks. */
   readonly without: readonly BlockFeature[];
   /** xenstored's socket, where it is not the usual one. */
   readonly xenstoreSocket?: string | undefined;
 }
+
+/** Room for what several queues of a guest ask at once, if the other domain's back end takes so much. */
+const FRONT_OPTIONS: BlockFrontOptions = { queues: 2, ringPageOrder: 1 };
 
 export interface BlkbackProcess {
   /** Finishes the requests under way and lets go of every disk. */
@@ -38,13 +41,15 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
   try {
     const hypervisor = held.keep(openLinuxHypervisor());
     const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
+    const options = { ...FRONT_OPTIONS, without: new Set(settings.without) };
+    const front = { hypervisor, xenstore, clock: nodeClock, log, options };
     const blkback = await startBlkback({
       hypervisor,
       xenstore,
       clock: nodeClock,
       log,
       options: { type: settings.type, without: settings.without },
-      openDisk: (request) => openDisk(request, { hypervisor, xenstore, clock: nodeClock, log }),
+      openDisk: (request) => openDisk(request, front),
     });
     const close = async () => {
       await blkback.close();

@@ -1,6 +1,8 @@
 /**
- * Our block back end beside Linux's and QEMU's, on one image in one dom0's memory, for one Linux
- * guest: fio in the guest, each back end in turn. Boots the lab, which `scripts/setup` prepares.
+ * Our block back end beside Linux's and QEMU's, on one image in one dom0, for one Linux guest: fio in
+ * the guest, each back end in turn. The image is a file in ext4 on a RAM disk, so that nobody waits for
+ * storage and all have a file system that is in use on real hosts below them. Boots the lab, which
+ * `scripts/setup` prepares.
  */
 import { join } from 'node:path';
 import { OUR_TYPE, type Peer, peerDisk } from '../../scripts/lab/block-peers.ts';
@@ -9,6 +11,7 @@ import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/gu
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
+import { GrantMeter } from './grant-meter.ts';
 import {
   type BenchOptions,
   type Contestant,
@@ -18,8 +21,9 @@ import {
   type Row,
 } from './rounds.ts';
 
-const IMAGE = '/tmp/bench.img';
 const IMAGE_MIB = 256;
+const DIRECTORY = '/mnt/bench';
+const IMAGE = `${DIRECTORY}/disk.img`;
 const VDEV = 'xvdb';
 const PEERS: readonly Peer[] = ['linux', 'qemu', 'ours'];
 
@@ -51,26 +55,50 @@ const LOADS: readonly Load[] = [
   },
 ];
 
-const cpuName = ({ name }: Load) => `${name}: dom0's CPU for each`;
-const signalName = ({ name }: Load) => `${name}: interrupts for each`;
+/** What is counted up while a load runs, and stands in the table for each of the load's operations. */
+interface Counters {
+  /** What dom0's processors have done, in all. */
+  readonly cpu_ms: number;
+  /** Notifications that reached the guest's front ends, and dom0's back ends. */
+  readonly toGuest: number;
+  readonly toDom0: number;
+  readonly grantCalls: number;
+  readonly grantPages: number;
+}
+
+const COUNTERS: readonly { key: keyof Counters; name: string; unit: string }[] = [
+  { key: 'cpu_ms', name: "dom0's CPU", unit: 'ms' },
+  { key: 'toGuest', name: 'notifications to the guest', unit: '' },
+  { key: 'toDom0', name: 'notifications to dom0', unit: '' },
+  { key: 'grantCalls', name: 'grant hypercalls', unit: '' },
+  { key: 'grantPages', name: 'pages mapped, unmapped or copied', unit: '' },
+];
+
+const counterName = (load: Load, counter: string) => `${load.name}: ${counter} for each`;
 
 const QUANTITIES: readonly Quantity[] = LOADS.flatMap((load) => [
   { name: load.name, unit: load.unit, better: 'higher' },
-  { name: cpuName(load), unit: 'ms', better: 'lower' },
-  { name: signalName(load), unit: '', better: 'lower' },
+  ...COUNTERS.map(({ name, unit }) => ({
+    name: counterName(load, name),
+    unit,
+    better: 'lower' as const,
+  })),
 ]);
 
-class BlockBench {
-  private readonly host: Host;
-  private readonly guest: Guest;
-  private readonly domid: number;
-  private readonly seconds: number;
+interface Parts {
+  readonly host: Host;
+  readonly guest: Guest;
+  readonly domid: number;
+  readonly grants: GrantMeter;
+  /** For each load. */
+  readonly seconds: number;
+}
 
-  constructor(host: Host, guest: Guest, domid: number, seconds: number) {
-    this.host = host;
-    this.guest = guest;
-    this.domid = domid;
-    this.seconds = seconds;
+class BlockBench {
+  private readonly parts: Parts;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
   }
 
   contestant(side: Peer): Contestant {
@@ -78,8 +106,8 @@ class BlockBench {
   }
 
   private async measure(side: Peer): Promise<Figures> {
-    const { host, guest } = this;
-    const disk = await peerDisk(host, side, IMAGE, { domid: this.domid, vdev: VDEV });
+    const { host, guest, domid } = this.parts;
+    const disk = await peerDisk(host, side, IMAGE, { domid, vdev: VDEV });
     await guest.run(`until [ -b /dev/${VDEV} ]; do sleep 0.2; done`);
     const figures = new Map<string, number>();
     for (const load of LOADS) await this.run(load, figures);
@@ -89,30 +117,41 @@ class BlockBench {
   }
 
   private async run(load: Load, figures: Map<string, number>): Promise<void> {
-    const cpu_ms = await this.dom0Cpu_ms();
-    const signals = await this.signals();
-    await this.guest.run(
+    const { guest, seconds } = this.parts;
+    const before = await this.counters();
+    await guest.run(
       `tool fio --name=bench --filename=/dev/${VDEV} --size=${IMAGE_MIB}M --ioengine=libaio ` +
-        `--direct=1 --time_based --runtime=${this.seconds} --eta=never --minimal ${load.fio} ` +
-        '>/tmp/fio',
+        `--direct=1 --time_based --runtime=${seconds} --eta=never --minimal ${load.fio} >/tmp/fio`,
     );
-    const spentCpu_ms = (await this.dom0Cpu_ms()) - cpu_ms;
-    const spentSignals = (await this.signals()) - signals;
+    const after = await this.counters();
     // fio's terse format, version 3: reads and writes have their KiB, KiB/s and IOPS from here on.
-    const text = await this.guest.run('tail -n 1 /tmp/fio | cut -d";" -f6-8,47-49');
+    const text = await guest.run('tail -n 1 /tmp/fio | cut -d";" -f6-8,47-49');
     const fields = text.trim().split(';').map(Number);
     const [kib = 0, kibPerS = 0, iops = 0] = load.fio.includes('read')
       ? fields.slice(0, 3)
       : fields.slice(3);
     const count = kib / (load.unit === 'IOPS' ? 4 : 1024);
     figures.set(load.name, load.unit === 'IOPS' ? iops : (kibPerS * 1024) / 1e6);
-    figures.set(cpuName(load), spentCpu_ms / count);
-    figures.set(signalName(load), spentSignals / count);
+    for (const { key, name } of COUNTERS) {
+      figures.set(counterName(load, name), (after[key] - before[key]) / count);
+    }
   }
 
-  /** What dom0's processors have done, in all. */
+  private async counters(): Promise<Counters> {
+    const { host, guest, grants } = this.parts;
+    const { calls, pages } = await grants.read();
+    const toDom0 = await host.lab.run(interruptsOf('blkif|evtchn:'));
+    return {
+      cpu_ms: await this.dom0Cpu_ms(),
+      toGuest: Number(await guest.run(interruptsOf('blkif'))),
+      toDom0: Number(toDom0),
+      grantCalls: calls,
+      grantPages: pages,
+    };
+  }
+
   private async dom0Cpu_ms(): Promise<number> {
-    const [line = ''] = (await this.host.lab.run('head -1 /proc/stat')).split('\n');
+    const [line = ''] = (await this.parts.host.lab.run('head -1 /proc/stat')).split('\n');
     const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line
       .split(/ +/)
       .slice(1)
@@ -120,12 +159,18 @@ class BlockBench {
     // Counted in hundredths of a second.
     return (user + nice + system + irq + softirq) * 10;
   }
+}
 
-  /** Events of disks that the guest was interrupted by, in all. */
-  private async signals(): Promise<number> {
-    const text = await this.guest.run("awk '/blkif/ { n += $2 } END { print n }' /proc/interrupts");
-    return Number(text.trim());
-  }
+/** A command that prints how often those interrupts came whose names match, on all processors. */
+function interruptsOf(pattern: string): string {
+  return `awk 'NR == 1 { cpus = NF } /${pattern}/ { for (i = 2; i <= cpus + 1; i++) n += $i } END { print n + 0 }' /proc/interrupts`;
+}
+
+async function makeImage(lab: Lab): Promise<void> {
+  const diskKib = (IMAGE_MIB + 64) * 1024;
+  await lab.run(`modprobe ext4 && modprobe brd rd_nr=1 rd_size=${diskKib}`);
+  await lab.run(`mkfs.ext4 -q /dev/ram0 && mkdir ${DIRECTORY} && mount /dev/ram0 ${DIRECTORY}`);
+  await lab.run(`head -c ${IMAGE_MIB}M /dev/urandom >${IMAGE}`);
 }
 
 /** Rows without a peer: why the back end has Xen copy the pages of a request that are not persistent. */
@@ -144,7 +189,7 @@ export async function benchBlock({ quick }: BenchOptions): Promise<Row[]> {
   try {
     const host = await Host.start(lab);
     await host.restart('blkback', 'SIGTERM', '--type', OUR_TYPE);
-    await lab.run(`head -c ${IMAGE_MIB}M /dev/urandom >${IMAGE}`);
+    await makeImage(lab);
     const guest = await Guest.create(lab, {
       name: 'bench',
       type: 'pv',
@@ -155,7 +200,8 @@ export async function benchBlock({ quick }: BenchOptions): Promise<Row[]> {
     await host.paravane(...tools, '--mode', 'r', '--type', OUR_TYPE);
     await guest.shows(/GUEST-TOOLS-READY/);
     const domid = Number(await lab.run('xl domid bench'));
-    const bench = new BlockBench(host, guest, domid, quick ? 2 : 10);
+    const grants = await GrantMeter.start(lab);
+    const bench = new BlockBench({ host, guest, domid, grants, seconds: quick ? 2 : 10 });
     // fio and its libraries are read from the disk once, and not while somebody is measured.
     await guest.run('tool fio --version');
     const contestants = PEERS.map((side) => bench.contestant(side));

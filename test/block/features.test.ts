@@ -9,11 +9,12 @@ import {
   BLKIF_RSP_OKAY,
 } from '../../src/abi/io/blkif.ts';
 import { XenError } from '../../src/base/errors.ts';
+import { PERSISTENT_IDLE_MS } from '../../src/block/back-pages.ts';
 import { DiskLayer } from '../../src/block/disk-layer.ts';
 import { BLOCK_FEATURES, type BlockFeature } from '../../src/block/features.ts';
 import type { BlockFrontOptions } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
-import { parseStatistics } from '../../src/block/statistics.ts';
+import { type BlockStatistics, parseStatistics } from '../../src/block/statistics.ts';
 import type { HostDevice, HostGuest } from '../xenbus/sim-host.ts';
 import { BlockHost, XVDA } from './block-host.ts';
 import { expectSame, pattern } from './content.ts';
@@ -36,6 +37,13 @@ async function end(host: BlockHost, guest: HostGuest, device: HostDevice): Promi
   expect(host.blkback.devices).toEqual([]);
   expect(await host.tree('/local/domain/0')).toEqual([]);
   expect(await host.endAll()).toEqual([]);
+}
+
+/** What the back end tells of a device when it is asked. */
+async function statisticsOf(host: BlockHost, device: HostDevice): Promise<BlockStatistics> {
+  await host.finish(host.tools.write(`${device.back}/statistics`, ''));
+  await host.settle(10);
+  return parseStatistics((await host.value(`${device.back}/statistics`)) ?? '');
 }
 
 const all: BlockFrontOptions = { queues: 4, ringPageOrder: 4 };
@@ -99,12 +107,38 @@ test('keys of both ends say what is used', async () => {
   expect(await ours('queue-3/event-channel')).toMatch(/^\d+$/);
 
   await host.finish(front.write(0, [pattern(1 << 20, 3)]));
-  await host.finish(host.tools.write(`${device.back}/statistics`, ''));
-  await host.settle(10);
-  const statistics = parseStatistics((await back('statistics')) ?? '');
+  const statistics = await statisticsOf(host, device);
   expect(statistics).toMatchObject({ queues: 4, ringSlots: 512 });
   expect(statistics.counts.write).toMatchObject({ bytes: 1 << 20, failed: 0 });
   expect(statistics.persistentPages).toBeGreaterThan(0);
+  await end(host, guest, device);
+});
+
+test('a front end without several queues and pages has one ring of one page', async () => {
+  const host = await BlockHost.start();
+  const guest = await host.guest();
+  const device = await host.attachDisk(guest, new MemoryDisk(SIZE));
+  const without = new Set(['multi-queue', 'multi-page'] as const);
+  await host.front(guest, { ...all, without });
+  expect(await statisticsOf(host, device)).toMatchObject({ queues: 1, ringSlots: 32 });
+  await end(host, guest, device);
+});
+
+test('pages stay mapped while they are used, the list of indirect segments too, and then go', async () => {
+  const host = await BlockHost.start();
+  const guest = await host.guest();
+  const device = await host.attachDisk(guest, new MemoryDisk(SIZE));
+  const front = await host.front(guest);
+  const mapped = async () => (await statisticsOf(host, device)).persistentPages;
+  await host.finish(front.write(0, [pattern(32 * 4096, 1)]));
+  expect(await mapped()).toBe(32 + 1);
+  for (let use = 0; use < 4; use++) {
+    await host.finish(front.write(0, [pattern(4096, use)]));
+    await host.settle(PERSISTENT_IDLE_MS);
+  }
+  expect(await mapped()).toBe(1);
+  await host.settle(2 * PERSISTENT_IDLE_MS);
+  expect(await mapped()).toBe(0);
   await end(host, guest, device);
 });
 

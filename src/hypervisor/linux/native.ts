@@ -86,6 +86,19 @@ export interface NativeSocketSet {
   close(): void;
 }
 
+/** Reads and writes of one open file, native/file_queue.cc. */
+export interface NativeFileQueue {
+  /** Two words for each transfer that the callback is told of: its id, and bytes moved or a negative errno. */
+  readonly told: Int32Array;
+  /**
+   * Moves the buffers' bytes, one after the other. Returns how many, or a negative errno, when that
+   * was done at once; -EINPROGRESS when the callback will tell. Until then the caller keeps the
+   * buffers as they are, and the descriptor open.
+   */
+  begin(id: number, isWrite: boolean, position: number, buffers: readonly Uint8Array[]): number;
+  close(): void;
+}
+
 export interface Native {
   readonly READABLE: number;
   readonly WRITABLE: number;
@@ -102,6 +115,11 @@ export interface Native {
   readonly SocketSet: new (
     callback: (count: number) => void,
   ) => NativeSocketSet;
+  /** `callback` gets how many transfers `told` tells of. */
+  readonly FileQueue: new (
+    fd: number,
+    callback: (count: number) => void,
+  ) => NativeFileQueue;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
