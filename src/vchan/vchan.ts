@@ -42,9 +42,9 @@ export const VCHAN_FLAGS = {
   server: { live: srv_live, wishes: cli_notify, peerLive: cli_live, peerWishes: srv_notify },
 } as const;
 
-/** Looks at the peer's index before a call gives up: about as long as a signal takes to send. */
-const LOOKS_MAX = 200;
-/** Rounds of work, each for what came while we looked for it, before others get their turn. */
+/** Bytes that are moved before the peer is told, unless half the ring is more. */
+const PORTION_MIN = 32_768;
+/** Rounds, each for what the peer did while we looked for it, before others get their turn. */
 const ROUNDS_MAX = 64;
 
 /** At most `length` bytes from `start` on. */
@@ -80,6 +80,7 @@ export class Vchan implements ByteStream {
   private readonly release: () => void;
   private readonly end = new StreamEnd(() => this.wake());
   private readonly answers = new Patience();
+  private readonly floods = new Patience();
   private readonly rooms = new Patience();
   private handler: () => void = () => {};
   private gone = false;
@@ -205,31 +206,30 @@ export class Vchan implements ByteStream {
     if (this.end.close()) this.release();
   }
 
-  // Both go by halves of the ring, and the peer is told of each half at once: it works on one while
-  // we are busy with the other. Where much is on its way, a look or two at what the peer does right now saves
-  // the caller a turn; a call takes only so many, whatever the peer does.
+  // Of a large ring both go by halves, and the peer is told of each half at once: it works on one
+  // while we are busy with the other. Where much is on its way, a call goes on with what the peer
+  // does right now.
 
   private takeBytes(target: Uint8Array): number {
     const half = this.receiveSize >> 1;
-    let looks = LOOKS_MAX;
-    for (let taken = 0; ; ) {
-      const length = this.reader.read(part(target, taken, half));
+    const portion = Math.max(half, PORTION_MIN);
+    for (let taken = 0, rounds = 0; ; rounds++) {
+      const length = this.reader.read(part(target, taken, portion));
       if (length > 0) this.tell(VCHAN_NOTIFY_READ);
       taken += length;
-      if (taken === target.length || taken < half) return taken;
-      while (this.reader.available === 0) if (--looks < 0) return taken;
+      if (taken === target.length || taken < half || rounds === ROUNDS_MAX) return taken;
+      if (this.reader.available === 0 && !this.floods.pays(this.peerSent)) return taken;
     }
   }
 
   private putBytes(source: Uint8Array): number {
-    const half = this.sendSize >> 1;
-    let looks = LOOKS_MAX;
-    for (let put = 0; ; ) {
-      const length = this.writer.write(part(source, put, half));
+    const portion = Math.max(this.sendSize >> 1, PORTION_MIN);
+    for (let put = 0, rounds = 0; ; rounds++) {
+      const length = this.writer.write(part(source, put, portion));
       if (length > 0) this.tell(VCHAN_NOTIFY_WRITE);
       put += length;
-      if (put === source.length || put < half) return put;
-      while (this.writer.space === 0) if (--looks < 0) return put;
+      if (put === source.length || rounds === ROUNDS_MAX) return put;
+      if (this.writer.space === 0 && !this.rooms.pays(this.peerTook)) return put;
     }
   }
 
@@ -290,7 +290,7 @@ export class Vchan implements ByteStream {
   /** Lets the handler work for as long as the peer keeps up with it; then the peer is to signal. */
   private settle(): void {
     for (let rounds = 0; this.settleDue && !this.end.over; rounds++) {
-      if (rounds < ROUNDS_MAX && this.peerMoves()) this.work();
+      if (rounds < ROUNDS_MAX && this.peerAnswers()) this.work();
       else {
         this.settleDue = false;
         this.awaitPeer();
@@ -299,12 +299,11 @@ export class Vchan implements ByteStream {
     this.settleDue = false;
   }
 
-  /** Looks for a while whether the peer does what is waited for, where that is likely. */
-  private peerMoves(): boolean {
-    const { drained, filled, wrote } = this;
+  /** Looks for a while whether the peer answers to what was written, where that is likely. */
+  private peerAnswers(): boolean {
+    const isLikely = this.wrote && this.drained && !this.filled;
     this.wrote = false;
-    if (filled) return this.rooms.pays(this.peerTookOrSent);
-    if (!drained || !wrote) return false;
+    if (!isLikely) return false;
     // It need not signal what we see by ourselves.
     if (this.awaitsBytes) Atomics.and(this.page, this.flags.wishes, ~VCHAN_NOTIFY_WRITE);
     this.awaitsBytes = false;
@@ -312,7 +311,7 @@ export class Vchan implements ByteStream {
   }
 
   private readonly peerSent = () => this.reader.moved;
-  private readonly peerTookOrSent = () => this.writer.moved || (this.drained && this.reader.moved);
+  private readonly peerTook = () => this.writer.moved;
 
   /** Asks for a signal, and looks once more for what the peer did before it could know of that. */
   private awaitPeer(): void {
