@@ -22,7 +22,11 @@ const USAGE = `usage: npm run bench -- NAME [--part PART] [--json FILE] [--quick
 function commandLine() {
   return parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
+    options: {
+      part: { type: 'string' },
+      json: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+    },
   });
 }
 
