@@ -13,8 +13,9 @@ export class Patience {
   private pause = 0;
   private left = 0;
 
-  /** Whether `happened` came true while we looked. */
+  /** Whether `happened` came true while we looked, which is once at least. */
   pays(happened: () => boolean): boolean {
+    if (happened()) return true;
     if (this.left > 0) {
       this.left--;
       return false;

@@ -129,6 +129,7 @@ export class Vchan implements ByteStream {
   write(source: Uint8Array): number {
     if (source.length === 0 || this.peerGone) return 0;
     try {
+      this.expectBytes();
       const length = this.putBytes(source);
       this.written += length;
       this.wrote ||= length > 0;
@@ -238,6 +239,13 @@ export class Vchan implements ByteStream {
     Atomics.or(this.page, this.flags.wishes, VCHAN_NOTIFY_WRITE);
   }
 
+  /** We look for bytes when the turn ends: until then the peer need not signal that there are some. */
+  private expectBytes(): void {
+    if (!this.awaitsBytes) return;
+    this.awaitsBytes = false;
+    Atomics.and(this.page, this.flags.wishes, ~VCHAN_NOTIFY_WRITE);
+  }
+
   private awaitRoom(): void {
     this.awaitsRoom = true;
     Atomics.or(this.page, this.flags.wishes, VCHAN_NOTIFY_READ);
@@ -303,11 +311,7 @@ export class Vchan implements ByteStream {
   private peerAnswers(): boolean {
     const isLikely = this.wrote && this.drained && !this.filled;
     this.wrote = false;
-    if (!isLikely) return false;
-    // It need not signal what we see by ourselves.
-    if (this.awaitsBytes) Atomics.and(this.page, this.flags.wishes, ~VCHAN_NOTIFY_WRITE);
-    this.awaitsBytes = false;
-    return this.answers.pays(this.peerSent);
+    return isLikely && this.answers.pays(this.peerSent);
   }
 
   private readonly peerSent = () => this.reader.moved;
