@@ -5,7 +5,7 @@
  */
 
 /** Looks before we give up: about as long as it takes to be signalled and to wake. */
-const LOOKS_MAX = 500;
+const LOOKS_MAX = 1000;
 /** Opportunities that are let go by at most until it is tried once more. */
 const PAUSE_MAX = 128;
 
