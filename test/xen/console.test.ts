@@ -61,6 +61,9 @@ beforeAll(async () => {
   host = await sharedHost();
   pv = await makeGuest('pv', 'talker');
   await pv.shows(/guest# /);
+  // A console has one `xl console` at a time, and that outlives the daemon whose terminal it shows.
+  pv.console().write('\x1d');
+  await pv.console().exit;
 });
 
 /** Whether the log holds the numbers from 1 to `count` in order, each once, after the last FLOOD-BEGIN. */
@@ -160,7 +163,7 @@ test('xl console and two of ours look at once, and one that may only look does n
   }
 });
 
-test('a second console works beside the first: xl console -n, ours, and a socket', async () => {
+test('a second console works beside the first: xl console -t pv -n, ours, and a socket', async () => {
   const attach = (...options: string[]) =>
     host.lab.run(['node', PARAVANE, 'console-attach', 'talker', ...options]);
   const first = paravaneConsole('talker');
@@ -169,10 +172,11 @@ test('a second console works beside the first: xl console -n, ours, and a socket
   expect(await attach()).toBe('1\n');
   await say(
     first,
-    'until echo from hvc1 >/dev/hvc1; do sleep 1; done; echo done $((1+1))',
+    'until echo from hv"c1" >/dev/hvc1; do sleep 1; done; echo done $((1+1))',
     /done 2/,
   );
-  const second = view('xl', 'console', '-n', '1', 'talker');
+  // Without the type, xl shows the first console whatever the number.
+  const second = view('xl', 'console', '-t', 'pv', '-n', '1', 'talker');
   await second.waitFor(/from hvc1/, LIMIT_MS);
   first.write('head -n 1 /dev/hvc1\r');
   second.write('typed at the second\r');
@@ -188,7 +192,7 @@ test('a second console works beside the first: xl console -n, ours, and a socket
   );
   await say(
     first,
-    'until echo from hvc2 >/dev/hvc2; do sleep 1; done; echo done $((1+2))',
+    'until echo from hv"c2" >/dev/hvc2; do sleep 1; done; echo done $((1+2))',
     /done 3/,
   );
   await client.waitFor(/from hvc2/, LIMIT_MS);
