@@ -1,10 +1,12 @@
-// What Node's own file calls leave out: space set aside ahead or given back, and locks.
+// What Node's own file calls leave out: reads and writes that tell without an exception that nothing
+// can be moved now, space set aside ahead or given back, and locks.
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -15,8 +17,28 @@ namespace paravane {
 
 namespace {
 
+// Bytes moved by one call at most.
+constexpr size_t kTransferMax = 1 << 30;
+
 int descriptorArgument(const Napi::CallbackInfo &info) {
   return static_cast<int>(integerArgument(info, 0, "fd", INT32_MAX));
+}
+
+// readNow(fd, target): how many bytes came from a descriptor that does not block, 0 at its end, or a
+// negative errno.
+Napi::Value readNow(const Napi::CallbackInfo &info) {
+  const int fd = descriptorArgument(info);
+  auto target = typedArrayArgument<uint8_t>(info, 1, "target", napi_uint8_array, kTransferMax);
+  const ssize_t length = read(fd, target.Data(), target.ByteLength());
+  return Napi::Number::New(info.Env(), static_cast<double>(length < 0 ? -errno : length));
+}
+
+// writeNow(fd, source): how many bytes a descriptor that does not block has taken, or a negative errno.
+Napi::Value writeNow(const Napi::CallbackInfo &info) {
+  const int fd = descriptorArgument(info);
+  auto source = typedArrayArgument<uint8_t>(info, 1, "source", napi_uint8_array, kTransferMax);
+  const ssize_t length = write(fd, source.Data(), source.ByteLength());
+  return Napi::Number::New(info.Env(), static_cast<double>(length < 0 ? -errno : length));
 }
 
 // setAside(fd, pages): 0 once the file has so many pages that a store to a mapping of it cannot
@@ -90,6 +112,8 @@ Napi::Value tryLock(const Napi::CallbackInfo &info) {
 }  // namespace
 
 void exportFile(Napi::Env env, Napi::Object exports) {
+  exports.Set("readNow", Napi::Function::New<readNow>(env, "readNow"));
+  exports.Set("writeNow", Napi::Function::New<writeNow>(env, "writeNow"));
   exports.Set("setAside", Napi::Function::New<setAside>(env, "setAside"));
   exports.Set("discard", Napi::Function::New(env, discard, "discard"));
   exports.Set("tryLock", Napi::Function::New(env, tryLock, "tryLock"));

@@ -1,4 +1,4 @@
-// Unix stream sockets that listen, and never block.
+// Unix stream sockets that never block.
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,26 +14,52 @@ namespace paravane {
 
 namespace {
 
-// listenUnix(path, backlog): the descriptor of a socket that listens there. The caller closes it
-// and removes the path.
-Napi::Value listenUnix(const Napi::CallbackInfo &info) {
+// The path of a Unix socket, the first argument, as an address.
+sockaddr_un addressArgument(const Napi::CallbackInfo &info) {
   Napi::Env env = info.Env();
   if (!info[0].IsString()) throw Napi::TypeError::New(env, "path must be a string");
   const std::string path = info[0].As<Napi::String>();
-  const uint32_t backlog = integerArgument(info, 1, "backlog", 4096, 1);
   sockaddr_un address = {};
   if (path.empty() || path.size() >= sizeof address.sun_path) {
     throw Napi::RangeError::New(env, "path must have from 1 to 107 bytes");
   }
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+int newSocket(Napi::Env env) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) throwSystemError(env, errno, "socket");
-  if (bind(fd, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0 ||
+  return fd;
+}
+
+// listenUnix(path, backlog): the descriptor of a socket that listens there. The caller closes it
+// and removes the path.
+Napi::Value listenUnix(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const sockaddr_un address = addressArgument(info);
+  const uint32_t backlog = integerArgument(info, 1, "backlog", 4096, 1);
+  const int fd = newSocket(env);
+  if (bind(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0 ||
       listen(fd, static_cast<int>(backlog)) != 0) {
     const int error = errno;
     close(fd);
-    throwSystemError(env, error, "bind", path.c_str());
+    throwSystemError(env, error, "bind", address.sun_path);
+  }
+  return Napi::Number::New(env, fd);
+}
+
+// connectUnix(path): the descriptor of a socket that is connected to whoever listens there. Fails with
+// EAGAIN while too many others wait there. The caller closes it.
+Napi::Value connectUnix(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const sockaddr_un address = addressArgument(info);
+  const int fd = newSocket(env);
+  if (connect(fd, reinterpret_cast<const sockaddr *>(&address), sizeof address) != 0) {
+    const int error = errno;
+    close(fd);
+    throwSystemError(env, error, "connect", address.sun_path);
   }
   return Napi::Number::New(env, fd);
 }
@@ -83,6 +109,7 @@ Napi::Value acceptUnix(const Napi::CallbackInfo &info) {
 
 void exportUnixSocket(Napi::Env env, Napi::Object exports) {
   exports.Set("listenUnix", Napi::Function::New<listenUnix>(env, "listenUnix"));
+  exports.Set("connectUnix", Napi::Function::New<connectUnix>(env, "connectUnix"));
   exports.Set("adoptUnix", Napi::Function::New(env, adoptUnix, "adoptUnix"));
   exports.Set("acceptUnix", Napi::Function::New<acceptUnix>(env, "acceptUnix"));
 }

@@ -25,6 +25,24 @@ export function joinBytes(first: Uint8Array, second: Uint8Array = new Uint8Array
   return bytes;
 }
 
+/** Up to here a loop copies faster than `set` makes a window for. */
+const COPIED_SINGLY_MAX = 64;
+
+/** Copies `length` bytes of `source` from `start` on to `target` at `at`. */
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  length: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  if (length <= COPIED_SINGLY_MAX) {
+    for (let i = 0; i < length; i++) target[at + i] = source[start + i] as number;
+  } else {
+    target.set(length === source.length ? source : source.subarray(start, start + length), at);
+  }
+}
+
 function decodeRun(bytes: Uint8Array, start: number, end: number): string {
   const codes = new Array<number>(end - start);
   for (let i = start; i < end; i++) codes[i - start] = bytes[i] as number;

@@ -2,9 +2,9 @@
  * A pseudoterminal as a `ByteStream`. We hold its master; a viewer opens its slave by path, and may
  * leave and come back.
  */
-import { closeSync, readSync, writeSync } from 'node:fs';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
 import type { ByteStream } from '../base/byte-stream.ts';
-import { errorCode } from '../base/errors.ts';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {
@@ -20,10 +20,13 @@ export interface NativePty {
   readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;
   /** A new pty in raw mode; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
+  /** How many bytes came, or a negative errno. */
+  readNow(fd: number, target: Uint8Array): number;
+  /** How many bytes were taken, or a negative errno. */
+  writeNow(fd: number, source: Uint8Array): number;
 }
 
-/** What read(2) says of a master whose slave is gone. */
-const BROKEN = 'EIO';
+const NOTHING_NOW = -constants.errno.EAGAIN;
 
 export class Pty implements ByteStream {
   /** The slave's path, such as `/dev/pts/3`. */
@@ -55,12 +58,15 @@ export class Pty implements ByteStream {
   }
 
   read(target: Uint8Array): number {
-    return this.attempt(this.native.READABLE, () => readSync(this.master, target));
+    if (this.ended || target.length === 0) return 0;
+    const { native } = this;
+    return this.moved(native.readNow(this.master, target), native.READABLE);
   }
 
   write(source: Uint8Array): number {
-    if (source.length === 0) return 0;
-    return this.attempt(this.native.WRITABLE, () => writeSync(this.master, source));
+    if (this.ended || source.length === 0) return 0;
+    const { native } = this;
+    return this.moved(native.writeNow(this.master, source), native.WRITABLE);
   }
 
   onReady(handler: () => void): void {
@@ -81,18 +87,13 @@ export class Pty implements ByteStream {
     closeSync(this.slave);
   }
 
-  /** Runs a read or write of the master. When it can't go on, polls for `needed`. */
-  private attempt(needed: number, transfer: () => number): number {
-    if (this.ended) return 0;
-    try {
-      return transfer();
-    } catch (error) {
-      const code = errorCode(error);
-      if (code === BROKEN) this.fail();
-      else if (code === 'EAGAIN') this.await(needed);
-      else throw error;
-      return 0;
-    }
+  /** What a read or write of the master has moved. Where it can't go on, polls for `needed`. */
+  private moved(result: number, needed: number): number {
+    if (result >= 0) return result;
+    if (result === NOTHING_NOW) this.await(needed);
+    // The slave is gone, which makes it EIO, or whatever else took the terminal from us.
+    else this.fail();
+    return 0;
   }
 
   private await(events: number): void {

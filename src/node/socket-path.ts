@@ -12,7 +12,7 @@ import { dirname } from 'node:path';
 import { sleep } from '../base/clock.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { nodeClock } from './clock.ts';
-import { type NativeUnixSocket, type UnixSocket, UnixSocketListener } from './unix-socket.ts';
+import { type Clients, type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
 
 /** `sizeof(sun_path)` of unix(7), less the NUL. */
 const SOCKET_PATH_MAX = 107;
@@ -134,25 +134,25 @@ export interface SocketListener {
 }
 
 /**
- * Listens at `path` with mode 0600 and calls `onConnection` with each client's stream. Rejects with
- * `XenError` EBUSY, naming the process, when a daemon is alive there already.
+ * Listens at `path` with mode 0600. Rejects with `XenError` EBUSY, naming the process, when a daemon
+ * is alive there already.
  *
- * @param clients who connects, for errors: `xenstore clients`
+ * @param who connects, for errors: `xenstore clients`
  */
 export async function listenUnixSocket(
   native: NativeUnixSocket,
   path: string,
-  clients: string,
-  onConnection: (socket: UnixSocket) => void,
+  who: string,
+  clients: Clients,
 ): Promise<SocketListener> {
-  const operation = `listen for ${clients} at ${path}`;
+  const operation = `listen for ${who} at ${path}`;
   checkPathLength(operation, path);
   await makeWay(operation, path);
   // Nobody else may ever connect, not even between bind(2) and a chmod(2).
   const umask = process.umask(0o177);
   let listener: UnixSocketListener | undefined;
   try {
-    listener = UnixSocketListener.listen(native, path, onConnection);
+    listener = UnixSocketListener.listen(native, path, clients);
   } catch (error) {
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'EIO';
     throw new XenError(code, operation, errorMessage(error), error);
@@ -166,19 +166,19 @@ export async function listenUnixSocket(
  * Goes on listening at `path` with the socket that another program has left open. Throws `XenError`
  * EINVAL where it is none.
  *
- * @param clients who connects, for errors: `xenstore clients`
+ * @param who connects, for errors: `xenstore clients`
  */
 export function adoptUnixListener(
   native: NativeUnixSocket,
   fd: number,
   path: string,
-  clients: string,
-  onConnection: (socket: UnixSocket) => void,
+  who: string,
+  clients: Clients,
 ): SocketListener {
   try {
-    return removedWhenClosed(UnixSocketListener.adopt(native, fd, onConnection), path);
+    return removedWhenClosed(UnixSocketListener.adopt(native, fd, clients), path);
   } catch (error) {
-    const operation = `go on listening for ${clients} at ${path}`;
+    const operation = `go on listening for ${who} at ${path}`;
     throw new XenError('EINVAL', operation, errorMessage(error), error);
   }
 }

@@ -1,7 +1,7 @@
 /** A Unix socket as a console's terminal: raw bytes, for one client at a time, who may leave and come back. */
 import { lstatSync, rmSync, unlinkSync } from 'node:fs';
 import type { ByteStream } from '../base/byte-stream.ts';
-import { type NativeUnixSocket, UnixSocketListener } from './unix-socket.ts';
+import { type NativeUnixSocket, servedTogether, UnixSocketListener } from './unix-socket.ts';
 
 export class SocketTerminal implements ByteStream {
   readonly path: string;
@@ -19,7 +19,8 @@ export class SocketTerminal implements ByteStream {
     if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
     const umask = process.umask(0o177);
     try {
-      this.listener = UnixSocketListener.listen(native, path, (stream) => this.accept(stream));
+      const clients = servedTogether(native, (stream) => this.accept(stream));
+      this.listener = UnixSocketListener.listen(native, path, clients);
     } finally {
       process.umask(umask);
     }

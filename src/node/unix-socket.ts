@@ -6,7 +6,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ByteStream } from '../base/byte-stream.ts';
-import { joinBytes } from '../base/bytes.ts';
+import { copyBytes, joinBytes } from '../base/bytes.ts';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {
@@ -62,14 +62,14 @@ export interface NativeUnixSocket {
   ) => NativeSocketSet;
   /** The descriptor of a socket that listens there. The caller closes it and removes the path. */
   listenUnix(path: string, backlog: number): number;
+  /** The descriptor of a socket that is connected to whoever listens there. The caller closes it. */
+  connectUnix(path: string): number;
   /** Makes a socket that another program has left open like one of ours; with a backlog it must be one that listens. */
   adoptUnix(fd: number, backlog: number): void;
   /** The descriptor of the next client. The caller closes it. */
   acceptUnix(fd: number): number;
 }
 
-/** Up to here a loop copies faster than `set` makes a window for. */
-const COPIED_SINGLY_MAX = 64;
 /** Clients that may wait to be accepted. */
 const BACKLOG = 128;
 /** How long nobody is accepted after the system has refused us a descriptor for somebody. */
@@ -77,21 +77,6 @@ const ACCEPT_PAUSE_MS = 100;
 
 const NOTHING_NOW = -constants.errno.EAGAIN;
 const NOTHING = new Uint8Array(0);
-
-/** Copies `length` bytes of `source` from `start` on to `target` at `at`. */
-function copy(
-  source: Uint8Array,
-  start: number,
-  length: number,
-  target: Uint8Array,
-  at: number,
-): void {
-  if (length <= COPIED_SINGLY_MAX) {
-    for (let i = 0; i < length; i++) target[at + i] = source[start + i] as number;
-  } else {
-    target.set(length === source.length ? source : source.subarray(start, start + length), at);
-  }
-}
 
 /** One client's socket, which another program can go on with. */
 export interface UnixSocket extends ByteStream {
@@ -132,7 +117,7 @@ class UnixSocketStream implements UnixSocket {
     const { inputStart, inputEnd } = this;
     if (inputStart === inputEnd) return 0;
     const length = Math.min(inputEnd - inputStart, target.length);
-    copy(this.input, inputStart, length, target, 0);
+    copyBytes(this.input, inputStart, length, target, 0);
     this.inputStart += length;
     if (this.inputStart === inputEnd && !this.over) {
       this.await(this.awaited | this.sockets.native.READABLE);
@@ -277,7 +262,7 @@ export class UnixSockets {
   send(id: number, source: Uint8Array): number {
     const { departures, output } = this.set;
     const length = Math.min(source.length, output.length);
-    copy(source, 0, length, output, this.outputEnd);
+    copyBytes(source, 0, length, output, this.outputEnd);
     const last = (this.departureCount - 1) * DEPARTURE_WORDS;
     if (last >= 0 && departures[last + DEPARTURE_ID] === id) {
       departures[last + DEPARTURE_LENGTH] =
@@ -344,46 +329,49 @@ export class UnixSockets {
   }
 }
 
+/** What a listener does with its clients. */
+export interface Clients {
+  /** The descriptor of one belongs to it from here on. */
+  add(fd: number): void;
+  /** There will be no more of them. */
+  finish(): void;
+}
+
+/** Clients that are served together. */
+export function servedTogether(
+  native: NativeUnixSocket,
+  onConnection: (socket: UnixSocket) => void,
+): Clients {
+  const sockets = new UnixSockets(native);
+  return { add: (fd) => onConnection(sockets.add(fd)), finish: () => sockets.finish() };
+}
+
 /** A socket that clients connect to. */
 export class UnixSocketListener {
   readonly fd: number;
   private readonly native: NativeUnixSocket;
   private readonly poller: Poller;
-  private readonly sockets: UnixSockets;
-  private readonly onConnection: (socket: UnixSocket) => void;
+  private readonly clients: Clients;
   private pause: NodeJS.Timeout | undefined;
   private closed = false;
 
-  private constructor(
-    native: NativeUnixSocket,
-    fd: number,
-    onConnection: (socket: UnixSocket) => void,
-  ) {
+  private constructor(native: NativeUnixSocket, fd: number, clients: Clients) {
     this.native = native;
-    this.onConnection = onConnection;
+    this.clients = clients;
     this.fd = fd;
-    this.sockets = new UnixSockets(native);
     this.poller = new native.Poller(this.fd, () => this.accept());
     this.poller.start(native.READABLE);
   }
 
   /** Binds to `path`, which nobody may have. Throws an error with a `code`. */
-  static listen(
-    native: NativeUnixSocket,
-    path: string,
-    onConnection: (socket: UnixSocket) => void,
-  ): UnixSocketListener {
-    return new UnixSocketListener(native, native.listenUnix(path, BACKLOG), onConnection);
+  static listen(native: NativeUnixSocket, path: string, clients: Clients): UnixSocketListener {
+    return new UnixSocketListener(native, native.listenUnix(path, BACKLOG), clients);
   }
 
   /** Goes on with a socket that another program has listened at. Throws an error with a `code`. */
-  static adopt(
-    native: NativeUnixSocket,
-    fd: number,
-    onConnection: (socket: UnixSocket) => void,
-  ): UnixSocketListener {
+  static adopt(native: NativeUnixSocket, fd: number, clients: Clients): UnixSocketListener {
     native.adoptUnix(fd, BACKLOG);
-    return new UnixSocketListener(native, fd, onConnection);
+    return new UnixSocketListener(native, fd, clients);
   }
 
   /** Takes no more connections; those there are go on. Idempotent. */
@@ -393,7 +381,7 @@ export class UnixSocketListener {
     clearTimeout(this.pause);
     this.poller.close();
     closeSync(this.fd);
-    this.sockets.finish();
+    this.clients.finish();
   }
 
   private accept(): void {
@@ -406,7 +394,7 @@ export class UnixSocketListener {
         this.pause = setTimeout(() => this.poller.start(native.READABLE), ACCEPT_PAUSE_MS);
         return;
       }
-      this.onConnection(this.sockets.add(fd));
+      this.clients.add(fd);
     }
   }
 }

@@ -10,11 +10,11 @@ import { vchanPath } from '../vchan/keys.ts';
 import { VchanServer } from '../vchan/server.ts';
 import type { Vchan, VchanHost } from '../vchan/vchan.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
-import type { NativeUnixSocket } from './unix-socket.ts';
 import { vchanDuplex } from './vchan-duplex.ts';
 import {
   connectVchanTarget,
   listenAtVchanTarget,
+  type NativeVchanTarget,
   type VchanTarget,
   vchanTargetName,
 } from './vchan-target.ts';
@@ -56,13 +56,13 @@ async function overStdio(vchan: Vchan): Promise<void> {
 
 export class VchanBridge {
   private readonly host: VchanHost;
-  private readonly native: NativeUnixSocket;
+  private readonly native: NativeVchanTarget;
   private readonly settings: VchanBridgeSettings;
   private readonly log: Log;
   private readonly held: { close(): Promise<void> | void }[] = [];
   private readonly open = new Set<Vchan>();
 
-  constructor(host: VchanHost, native: NativeUnixSocket, settings: VchanBridgeSettings, log: Log) {
+  constructor(host: VchanHost, native: NativeVchanTarget, settings: VchanBridgeSettings, log: Log) {
     this.host = host;
     this.native = native;
     this.settings = settings;
@@ -102,7 +102,7 @@ export class VchanBridge {
       done = resolve;
     });
     const server = await VchanServer.listen(this.host, options, (vchan) => {
-      const served = this.carry(vchan, target && (() => connectVchanTarget(target)));
+      const served = this.carry(vchan, target && (() => connectVchanTarget(this.native, target)));
       if (single) done(served);
       else served.catch((error: unknown) => this.log.error(errorMessage(error)));
     });

@@ -2,9 +2,13 @@
 import { createConnection, createServer, type Server, Socket } from 'node:net';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { DescriptorStream, type NativeDescriptor } from './descriptor-stream.ts';
 import { listenUnixSocket } from './socket-path.ts';
 import { socketStream } from './socket-stream.ts';
 import type { NativeUnixSocket } from './unix-socket.ts';
+
+/** The part of the native shim that Unix sockets as targets need. */
+export type NativeVchanTarget = NativeUnixSocket & NativeDescriptor;
 
 export type VchanTarget =
   | { readonly kind: 'unix'; readonly path: string }
@@ -51,28 +55,30 @@ function refused(operation: string, error: unknown): XenError {
   return new XenError(code, operation, errorMessage(error), error);
 }
 
-/** The descriptor as a stream, or a new connection. Rejects with `XenError`. */
-export function connectVchanTarget(target: VchanTarget): Promise<ByteStream> {
-  const operation = `connect to ${vchanTargetName(target)}`;
+function connectTcp(where: { host: string; port: number }): Promise<ByteStream> {
   return new Promise((resolve, reject) => {
-    try {
-      if (target.kind === 'descriptor') {
-        resolve(socketStream(new Socket({ fd: target.fd })));
-        return;
-      }
-      const socket =
-        target.kind === 'unix' ? createConnection(target.path) : createConnection(target);
-      const failed = (error: Error) => reject(refused(operation, error));
-      socket.once('error', failed);
-      socket.once('connect', () => {
-        socket.off('error', failed);
-        if (target.kind === 'tcp') socket.setNoDelay();
-        resolve(socketStream(socket));
-      });
-    } catch (error) {
-      reject(refused(operation, error));
-    }
+    const socket = createConnection(where);
+    socket.once('error', reject);
+    socket.once('connect', () => {
+      socket.off('error', reject);
+      socket.setNoDelay();
+      resolve(socketStream(socket));
+    });
   });
+}
+
+/** The descriptor as a stream, or a new connection. Rejects with `XenError`. */
+export async function connectVchanTarget(
+  native: NativeVchanTarget,
+  target: VchanTarget,
+): Promise<ByteStream> {
+  try {
+    if (target.kind === 'descriptor') return socketStream(new Socket({ fd: target.fd }));
+    if (target.kind === 'tcp') return await connectTcp(target);
+    return new DescriptorStream(native, native.connectUnix(target.path));
+  } catch (error) {
+    throw refused(`connect to ${vchanTargetName(target)}`, error);
+  }
 }
 
 function listenWithNode(
@@ -94,12 +100,15 @@ function listenWithNode(
  * Rejects with `XenError`, EBUSY where somebody else listens already.
  */
 export async function listenAtVchanTarget(
-  native: NativeUnixSocket,
+  native: NativeVchanTarget,
   target: VchanTarget,
   onConnection: (stream: ByteStream) => void,
 ): Promise<{ close(): void }> {
   if (target.kind === 'unix') {
-    return listenUnixSocket(native, target.path, 'clients', onConnection);
+    return listenUnixSocket(native, target.path, 'clients', {
+      add: (fd) => onConnection(new DescriptorStream(native, fd)),
+      finish: () => {},
+    });
   }
   try {
     return await listenWithNode(target, onConnection);

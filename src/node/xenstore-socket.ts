@@ -10,7 +10,7 @@ import {
   type SocketListener,
 } from './socket-path.ts';
 import { socketStream } from './socket-stream.ts';
-import type { NativeUnixSocket, UnixSocket } from './unix-socket.ts';
+import { type NativeUnixSocket, servedTogether, type UnixSocket } from './unix-socket.ts';
 
 /** The socket that libxenstore would use: `XENSTORED_PATH`, else `socket` in `XENSTORED_RUNDIR`. */
 export function xenstoreSocketPath(): string {
@@ -46,7 +46,7 @@ export function listenXenstoreSocket(
   path: string,
   onConnection: (socket: UnixSocket) => void,
 ): Promise<SocketListener> {
-  return listenUnixSocket(native, path, 'xenstore clients', onConnection);
+  return listenUnixSocket(native, path, 'xenstore clients', servedTogether(native, onConnection));
 }
 
 /**
@@ -59,5 +59,6 @@ export function adoptXenstoreSocket(
   path: string,
   onConnection: (socket: UnixSocket) => void,
 ): SocketListener {
-  return adoptUnixListener(native, fd, path, 'xenstore clients', onConnection);
+  const clients = servedTogether(native, onConnection);
+  return adoptUnixListener(native, fd, path, 'xenstore clients', clients);
 }

@@ -9,6 +9,7 @@
  * Neither class notifies anybody: when to do so differs between the protocols.
  */
 import { assert } from '../base/assert.ts';
+import { copyBytes } from '../base/bytes.ts';
 import { ProtocolViolation } from '../base/errors.ts';
 
 /** Where a byte ring lies. */
@@ -59,6 +60,16 @@ class ByteRingIndexes {
     return used;
   }
 
+  /** Whether the producer has gone on since `load`. */
+  get producerMoved(): boolean {
+    return Atomics.load(this.words, this.prodWord) !== this.prod;
+  }
+
+  /** Whether the consumer has gone on since `load`. */
+  get consumerMoved(): boolean {
+    return Atomics.load(this.words, this.consWord) !== this.cons;
+  }
+
   consumed(length: number): void {
     Atomics.store(this.words, this.consWord, this.cons + length);
   }
@@ -87,6 +98,11 @@ export class ByteRingReader {
     return this.indexes.prod;
   }
 
+  /** Whether bytes came since `available` or `read` last looked: one look at the page, and no check. */
+  get moved(): boolean {
+    return this.indexes.producerMoved;
+  }
+
   /** Moves bytes from the ring to `target`; returns how many. Throws `ProtocolViolation` as `available` does. */
   read(target: Uint8Array): number {
     const length = this.peek(target, 0);
@@ -100,8 +116,8 @@ export class ByteRingReader {
     if (length <= 0) return 0;
     const start = (this.indexes.cons + skip) & (this.data.length - 1);
     const first = Math.min(length, this.data.length - start);
-    target.set(this.data.subarray(start, start + first));
-    if (first < length) target.set(this.data.subarray(0, length - first), first);
+    copyBytes(this.data, start, first, target, 0);
+    if (first < length) copyBytes(this.data, 0, length - first, target, first);
     return length;
   }
 
@@ -125,14 +141,19 @@ export class ByteRingWriter {
     return this.data.length - this.indexes.load();
   }
 
+  /** Whether bytes were taken since `space` or `write` last looked: one look at the page, and no check. */
+  get moved(): boolean {
+    return this.indexes.consumerMoved;
+  }
+
   /** Moves bytes from `source` to the ring; returns how many fitted. Throws `ProtocolViolation` as `space` does. */
   write(source: Uint8Array): number {
     const length = Math.min(this.data.length - this.indexes.load(), source.length);
     if (length === 0) return 0;
     const start = this.indexes.prod & (this.data.length - 1);
     const first = Math.min(length, this.data.length - start);
-    this.data.set(source.subarray(0, first), start);
-    if (first < length) this.data.set(source.subarray(first, length));
+    copyBytes(source, 0, first, this.data, start);
+    if (first < length) copyBytes(source, first, length - first, this.data, 0);
     this.indexes.produced(length);
     return length;
   }

@@ -6,9 +6,10 @@
  * happens in one turn of the event loop is told by one notification, sent when the turn ends.
  */
 import type { ByteStream } from '../base/byte-stream.ts';
-import { XenError } from '../base/errors.ts';
+import type { XenError } from '../base/errors.ts';
 import type { EventChannel } from '../hypervisor/contract.ts';
 import { type ByteRing, ByteRingReader, ByteRingWriter } from './byte-ring.ts';
+import { StreamEnd } from './stream-end.ts';
 
 export interface RingStreamParts {
   readonly incoming: ByteRing;
@@ -31,11 +32,10 @@ export class RingStream implements ByteStream {
   private readonly channel: EventChannel;
   private readonly letGo: (() => void) | undefined;
   private handler: () => void = () => {};
-  private failure: XenError | undefined;
+  private readonly end = new StreamEnd(() => this.handler());
   private readonly keepsInput: boolean;
   private kept = 0;
   private notifyOwed = false;
-  private closed = false;
 
   constructor(parts: RingStreamParts) {
     this.reader = new ByteRingReader(parts.incoming);
@@ -59,7 +59,7 @@ export class RingStream implements ByteStream {
       this.reader.skip(kept);
       this.moved(kept);
     } catch (error) {
-      this.fail(error);
+      this.end.fail(error);
     }
   }
 
@@ -71,7 +71,7 @@ export class RingStream implements ByteStream {
       this.kept += length;
       return length;
     } catch (error) {
-      return this.fail(error);
+      return this.end.fail(error);
     }
   }
 
@@ -80,16 +80,16 @@ export class RingStream implements ByteStream {
     try {
       return this.moved(this.writer.write(source));
     } catch (error) {
-      return this.fail(error);
+      return this.end.fail(error);
     }
   }
 
   /** Calls `handler` once soon, too: a signal from before this end existed may have been lost. */
   onReady(handler: () => void): void {
     this.handler = handler;
-    if (this.closed) return;
-    this.channel.onEvent(() => this.wake());
-    this.wakeSoon();
+    if (this.end.closed) return;
+    this.channel.onEvent(() => this.end.wake());
+    this.end.wakeSoon();
   }
 
   /**
@@ -97,18 +97,18 @@ export class RingStream implements ByteStream {
    * A domain that goes away leaves no trace in its ring: whoever learns of it closes the stream.
    */
   get ended(): boolean {
-    return this.failure !== undefined || this.closed;
+    return this.end.over;
   }
 
   /** Why the stream ended by itself: a `ProtocolViolation`, or the binding's refusal to notify. */
   get error(): XenError | undefined {
-    return this.failure;
+    return this.end.error;
   }
 
   close(): void {
-    if (this.closed) return;
+    if (this.end.closed) return;
     this.settleNotify();
-    this.closed = true;
+    this.end.close();
     this.channel.close();
     this.letGo?.();
   }
@@ -128,23 +128,7 @@ export class RingStream implements ByteStream {
     try {
       this.channel.notify();
     } catch (error) {
-      this.fail(error);
+      this.end.fail(error);
     }
-  }
-
-  /** Ends the stream for an operating error, and tells its owner. A bug of ours goes on up. */
-  private fail(error: unknown): 0 {
-    if (!(error instanceof XenError)) throw error;
-    this.failure ??= error;
-    this.wakeSoon();
-    return 0;
-  }
-
-  private wakeSoon(): void {
-    void Promise.resolve().then(() => this.wake());
-  }
-
-  private wake(): void {
-    if (!this.closed) this.handler();
   }
 }

@@ -93,7 +93,10 @@ async function attach(
   Atomics.store(page, wishes, VCHAN_NOTIFY_WRITE);
   Atomics.store(page, live, LIVE_CONNECTED);
   channel.notify();
-  return new Vchan({ role: 'client', page, ...rings, channel, release: () => release.close() });
+  return new Vchan({
+    ...{ role: 'client', page, ...rings, channel, clock },
+    release: () => release.close(),
+  });
 }
 
 /** How often, and for how long, a server is reminded of the first bytes that it was sent. */

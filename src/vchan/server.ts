@@ -4,6 +4,7 @@
  * clients at once as its limit lets it. No page serves twice, so no client finds another's bytes.
  */
 import { VCHAN_NOTIFY_WRITE, VchanInterface } from '../abi/io/libxenvchan.ts';
+import type { Clock } from '../base/clock.ts';
 import { errorMessage, ProtocolViolation, XenError } from '../base/errors.ts';
 import { Holdings } from '../base/holdings.ts';
 import type { DomId } from '../base/ids.ts';
@@ -30,12 +31,14 @@ class Offer {
   readonly channel: EventChannel;
   private readonly page: Uint8Array;
   private readonly rings: { left: ByteRing; right: ByteRing };
+  private readonly clock: Clock;
   private readonly held = new Holdings();
 
   /** Throws `XenError` when grants or ports are used up. */
   constructor(host: VchanHost, client: DomId, orders: RingOrders) {
     const { events, grants } = host.hypervisor;
     const { held } = this;
+    this.clock = host.clock;
     try {
       this.channel = held.keep(events.allocateUnbound(client));
       const notice = { byteOffset: VchanInterface.offset.srv_live, channel: this.channel };
@@ -72,8 +75,8 @@ class Offer {
       this.close();
       onClosed();
     };
-    const { page, channel } = this;
-    return new Vchan({ role: 'server', page, ...this.rings, channel, release });
+    const { page, channel, clock } = this;
+    return new Vchan({ role: 'server', page, ...this.rings, channel, clock, release });
   }
 
   close(): void {

@@ -4,16 +4,19 @@
  *
  * Whoever waits sets a bit in a byte that the other one looks at after each step: `NOTIFY_WRITE`
  * to be signalled once bytes were written, `NOTIFY_READ` once some were read. The other one clears
- * the bit before it signals. Between two events this end always waits for bytes; for room it waits
- * from a `write` on that did not fit.
+ * the bit before it signals. Between two events this end always waits for bytes, and for room once
+ * a `write` did not fit. It says so when a turn of the event loop ends, and not before it has looked
+ * for a while whether the other one is just about to do it: then neither a signal nor a waking is due.
  */
 import { VCHAN_NOTIFY_READ, VCHAN_NOTIFY_WRITE, VchanInterface } from '../abi/io/libxenvchan.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';
-import { ProtocolViolation, XenError } from '../base/errors.ts';
+import { ProtocolViolation, type XenError } from '../base/errors.ts';
 import type { EventChannel, Hypervisor } from '../hypervisor/contract.ts';
 import { type ByteRing, ByteRingReader, ByteRingWriter } from '../ring/byte-ring.ts';
+import { StreamEnd } from '../ring/stream-end.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
+import { Patience } from './patience.ts';
 
 /** What an end of a vchan needs of its domain. */
 export interface VchanHost {
@@ -39,8 +42,16 @@ export const VCHAN_FLAGS = {
   server: { live: srv_live, wishes: cli_notify, peerLive: cli_live, peerWishes: srv_notify },
 } as const;
 
-/** Looks at the peer's index before a call gives up: about as long as a signal takes to send. */
-const LOOKS_MAX = 200;
+/** Bytes that are moved before the peer is told, unless half the ring is more. */
+const PORTION_MIN = 32_768;
+/** Rounds, each for what the peer did while we looked for it, before others get their turn. */
+const ROUNDS_MAX = 64;
+
+/** At most `length` bytes from `start` on. */
+function part(bytes: Uint8Array, start: number, length: number): Uint8Array {
+  if (start === 0 && bytes.length <= length) return bytes;
+  return bytes.subarray(start, start + length);
+}
 
 export interface VchanParts {
   readonly role: VchanRole;
@@ -49,6 +60,7 @@ export interface VchanParts {
   readonly left: ByteRing;
   readonly right: ByteRing;
   readonly channel: EventChannel;
+  readonly clock: Clock;
   /**
    * Lets go of pages and channel, so that the peer is told: its pages' `EndNotice` clears our live
    * flag. Called once, by `close`.
@@ -64,14 +76,23 @@ export class Vchan implements ByteStream {
   private readonly receiveSize: number;
   private readonly sendSize: number;
   private readonly channel: EventChannel;
+  private readonly clock: Clock;
   private readonly release: () => void;
+  private readonly end = new StreamEnd(() => this.wake());
+  private readonly answers = new Patience();
+  private readonly floods = new Patience();
+  private readonly rooms = new Patience();
   private handler: () => void = () => {};
-  private failure: XenError | undefined;
-  private closed = false;
   private gone = false;
   /** Set in the page since the last event, so that setting it again would tell the peer nothing. */
   private awaitsBytes = false;
   private awaitsRoom = false;
+  /** In this turn: all bytes were read; not all were written; some were. */
+  private drained = false;
+  private filled = false;
+  private wrote = false;
+  /** The turn's end is due. */
+  private settleDue = false;
   /** How far the handler knows of bytes, by the producer's index. */
   private knownProduced = 0;
   /** Bytes written in all. */
@@ -87,22 +108,20 @@ export class Vchan implements ByteStream {
     this.writer = new ByteRingWriter(outgoing);
     this.sendSize = outgoing.data.length;
     this.channel = parts.channel;
+    this.clock = parts.clock;
     this.release = parts.release;
   }
 
   read(target: Uint8Array): number {
-    if (this.over || target.length === 0) return 0;
+    if (this.end.over || target.length === 0) return 0;
     try {
-      let length = this.takeBytes(target);
-      if (length < target.length && !this.awaitsBytes) {
-        this.awaitBytes();
-        // What was written before the peer could see that we wait for it.
-        if (this.reader.available > 0) length += this.takeBytes(target.subarray(length));
-      }
+      const length = this.takeBytes(target);
       this.knownProduced = this.reader.produced;
+      this.drained = length < target.length;
+      this.settleLater();
       return length;
     } catch (error) {
-      return this.fail(error);
+      return this.end.fail(error);
     }
   }
 
@@ -110,28 +129,28 @@ export class Vchan implements ByteStream {
   write(source: Uint8Array): number {
     if (source.length === 0 || this.peerGone) return 0;
     try {
-      let length = this.putBytes(source);
-      if (length < source.length && !this.awaitsRoom) {
-        this.awaitRoom();
-        if (this.writer.space > 0) length += this.putBytes(source.subarray(length));
-      }
+      this.expectBytes();
+      const length = this.putBytes(source);
       this.written += length;
+      this.wrote ||= length > 0;
+      this.filled = length < source.length;
+      this.settleLater();
       return length;
     } catch (error) {
-      return this.fail(error);
+      return this.end.fail(error);
     }
   }
 
   /** Calls `handler` once soon, too: a signal from before this end existed may have been lost. */
   onReady(handler: () => void): void {
     this.handler = handler;
-    if (this.closed) return;
+    if (this.end.closed) return;
     this.channel.onEvent(() => {
       this.awaitsBytes = false;
       this.awaitsRoom = false;
-      this.wake();
+      this.end.wake();
     });
-    this.wakeSoon();
+    this.end.wakeSoon();
   }
 
   /**
@@ -145,36 +164,36 @@ export class Vchan implements ByteStream {
       this.awaitRoom();
       return this.sendSize - this.writer.space;
     } catch (error) {
-      return this.fail(error);
+      return this.end.fail(error);
     }
   }
 
   /** True once the peer has closed its end or died; bytes that it sent may still be there to read. */
   get peerGone(): boolean {
-    if (!this.over && !this.gone) this.lookForPeer();
-    return this.over || this.gone;
+    if (!this.end.over && !this.gone) this.lookForPeer();
+    return this.end.over || this.gone;
   }
 
   /** True once the peer is gone and all is read, after it broke a rule, when `error` says which, and after `close`. */
   get ended(): boolean {
     if (!this.peerGone) return false;
     try {
-      return this.over || this.reader.available === 0;
+      return this.end.over || this.reader.available === 0;
     } catch (error) {
-      this.fail(error);
+      this.end.fail(error);
       return true;
     }
   }
 
   /** Why the stream ended by itself: a `ProtocolViolation`, or the binding's refusal to notify. */
   get error(): XenError | undefined {
-    return this.failure;
+    return this.end.error;
   }
 
   /** For whoever learns that the peer's whole domain is gone, which leaves its flag as it was. */
   peerVanished(): void {
     this.gone = true;
-    this.wakeSoon();
+    this.end.wakeSoon();
   }
 
   /** Signals the peer although it does not wait, where it has read nothing yet of all that was written. */
@@ -185,48 +204,46 @@ export class Vchan implements ByteStream {
   }
 
   close(): void {
-    if (this.closed) return;
-    this.closed = true;
-    this.release();
+    if (this.end.close()) this.release();
   }
 
-  private get over(): boolean {
-    return this.closed || this.failure !== undefined;
-  }
-
-  // Both go by halves of the ring, and the peer is told of each half at once: it works on one while
-  // we are busy with the other. Where much is on its way, a look or two at what the peer does right
-  // now saves both ends a signal and a sleep; a call takes only so many, whatever the peer does.
+  // Of a large ring both go by halves, and the peer is told of each half at once: it works on one
+  // while we are busy with the other. Where much is on its way, a call goes on with what the peer
+  // does right now.
 
   private takeBytes(target: Uint8Array): number {
     const half = this.receiveSize >> 1;
-    let looks = LOOKS_MAX;
-    for (let taken = 0; ; ) {
-      const most = Math.min(half, target.length - taken);
-      const length = this.reader.read(target.subarray(taken, taken + most));
+    const portion = Math.max(half, PORTION_MIN);
+    for (let taken = 0, rounds = 0; ; rounds++) {
+      const length = this.reader.read(part(target, taken, portion));
       if (length > 0) this.tell(VCHAN_NOTIFY_READ);
       taken += length;
-      if (taken === target.length || taken < half) return taken;
-      while (this.reader.available === 0) if (--looks < 0) return taken;
+      if (taken === target.length || taken < half || rounds === ROUNDS_MAX) return taken;
+      if (this.reader.available === 0 && !this.floods.pays(this.peerSent)) return taken;
     }
   }
 
   private putBytes(source: Uint8Array): number {
-    const half = this.sendSize >> 1;
-    let looks = LOOKS_MAX;
-    for (let put = 0; ; ) {
-      const most = Math.min(half, source.length - put);
-      const length = this.writer.write(source.subarray(put, put + most));
+    const portion = Math.max(this.sendSize >> 1, PORTION_MIN);
+    for (let put = 0, rounds = 0; ; rounds++) {
+      const length = this.writer.write(part(source, put, portion));
       if (length > 0) this.tell(VCHAN_NOTIFY_WRITE);
       put += length;
-      if (put === source.length || put < half) return put;
-      while (this.writer.space === 0) if (--looks < 0) return put;
+      if (put === source.length || rounds === ROUNDS_MAX) return put;
+      if (this.writer.space === 0 && !this.rooms.pays(this.peerTook)) return put;
     }
   }
 
   private awaitBytes(): void {
     this.awaitsBytes = true;
     Atomics.or(this.page, this.flags.wishes, VCHAN_NOTIFY_WRITE);
+  }
+
+  /** We look for bytes when the turn ends: until then the peer need not signal that there are some. */
+  private expectBytes(): void {
+    if (!this.awaitsBytes) return;
+    this.awaitsBytes = false;
+    Atomics.and(this.page, this.flags.wishes, ~VCHAN_NOTIFY_WRITE);
   }
 
   private awaitRoom(): void {
@@ -239,7 +256,8 @@ export class Vchan implements ByteStream {
     if (live === LIVE_GONE) this.gone = true;
     else if (live !== LIVE_CONNECTED) {
       const rule = 'vchan: the live flag of a connected end is 1, and 0 once it is gone';
-      this.fail(new ProtocolViolation('look whether the peer is there', rule, `it is ${live}`));
+      const detail = `it is ${live}`;
+      this.end.fail(new ProtocolViolation('look whether the peer is there', rule, detail));
     }
   }
 
@@ -254,31 +272,68 @@ export class Vchan implements ByteStream {
     try {
       this.channel.notify();
     } catch (error) {
-      this.fail(error);
+      this.end.fail(error);
     }
   }
 
-  /** Ends the stream for an operating error, and tells its owner. A bug of ours goes on up. */
-  private fail(error: unknown): 0 {
-    if (!(error instanceof XenError)) throw error;
-    this.failure ??= error;
-    this.wakeSoon();
-    return 0;
-  }
-
-  private wakeSoon(): void {
-    void Promise.resolve().then(() => this.wake());
-  }
-
   private wake(): void {
-    if (this.closed) return;
-    if (!this.over) this.bytesSinceKnown();
+    this.settleDue = true;
+    this.work();
+    this.settle();
+  }
+
+  private work(): void {
+    this.filled = false;
+    if (!this.end.over) this.bytesSinceKnown();
     this.handler();
-    if (this.over || this.awaitsBytes) return;
-    // The handler has left bytes behind, or has read just as many as there were. It is called again
-    // for those that came after it looked, and for those alone.
-    this.awaitBytes();
-    if (this.bytesSinceKnown()) this.wakeSoon();
+  }
+
+  /** The turn ends once whoever reads and writes has returned. */
+  private settleLater(): void {
+    if (this.settleDue) return;
+    this.settleDue = true;
+    void Promise.resolve().then(() => this.settle());
+  }
+
+  /** Lets the handler work for as long as the peer keeps up with it; then the peer is to signal. */
+  private settle(): void {
+    for (let rounds = 0; this.settleDue && !this.end.over; rounds++) {
+      if (rounds < ROUNDS_MAX && this.peerAnswers()) this.work();
+      else {
+        this.settleDue = false;
+        this.awaitPeer();
+      }
+    }
+    this.settleDue = false;
+  }
+
+  /** Looks for a while whether the peer answers to what was written, where that is likely. */
+  private peerAnswers(): boolean {
+    const isLikely = this.wrote && this.drained && !this.filled;
+    this.wrote = false;
+    return isLikely && this.answers.pays(this.peerSent);
+  }
+
+  private readonly peerSent = () => this.reader.moved;
+  private readonly peerTook = () => this.writer.moved;
+
+  /** Asks for a signal, and looks once more for what the peer did before it could know of that. */
+  private awaitPeer(): void {
+    if (!this.awaitsBytes) this.awaitBytes();
+    if (this.filled && !this.awaitsRoom) this.awaitRoom();
+    // The handler may have left bytes behind. It is called again for those that came after it looked,
+    // and for those alone.
+    const came = this.bytesSinceKnown();
+    if (came || (this.filled && this.hasRoom())) this.clock.after(0, () => this.end.wake());
+  }
+
+  private hasRoom(): boolean {
+    try {
+      return this.writer.space > 0;
+    } catch (error) {
+      this.end.fail(error);
+      return false;
+    }
   }
 
   /** Whether bytes came of which the handler does not know. From here on it does. */
@@ -289,7 +344,7 @@ export class Vchan implements ByteStream {
       this.knownProduced = this.reader.produced;
       return any && known !== this.knownProduced;
     } catch (error) {
-      this.fail(error);
+      this.end.fail(error);
       return false;
     }
   }

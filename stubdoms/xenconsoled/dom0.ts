@@ -12,6 +12,7 @@ import { noteDirectory } from '../../src/node/note-file.ts';
 import { Pty } from '../../src/node/pty.ts';
 import { listenUnixSocket } from '../../src/node/socket-path.ts';
 import { SocketTerminal } from '../../src/node/socket-terminal.ts';
+import { servedTogether } from '../../src/node/unix-socket.ts';
 import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import {
   type ConsoleChoice,
@@ -71,11 +72,8 @@ export async function openXenconsoled(
       { ...settings, log: choice(settings.log), timestamp: choice(settings.timestamp) },
     );
     mkdirSync(dirname(settings.viewerSocket), { recursive: true });
-    held.keep(
-      await listenUnixSocket(native, settings.viewerSocket, 'viewers', (stream) =>
-        daemon.attachViewer(stream),
-      ),
-    );
+    const viewers = servedTogether(native, (stream) => daemon.attachViewer(stream));
+    held.keep(await listenUnixSocket(native, settings.viewerSocket, 'viewers', viewers));
     const close = async () => {
       await daemon.close();
       held.close();

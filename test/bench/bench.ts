@@ -12,8 +12,9 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>
   vchan: async (options) => (await import('./vchan.ts')).benchVchan(options),
 };
 
-const USAGE = `usage: npm run bench -- NAME [--json FILE] [--quick]
+const USAGE = `usage: npm run bench -- NAME [--part PART] [--json FILE] [--quick]
   NAME         ${Object.keys(BENCHES).join(', ')}
+  --part PART  of vchan: bridge (without Xen), processes (without Xen) or lab; otherwise all of them
   --json FILE  write the figures there too
   --quick      fewer rounds and smaller counts, to see that all works
 `;
@@ -21,7 +22,11 @@ const USAGE = `usage: npm run bench -- NAME [--json FILE] [--quick]
 function commandLine() {
   return parseArgs({
     allowPositionals: true,
-    options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
+    options: {
+      part: { type: 'string' },
+      json: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+    },
   });
 }
 

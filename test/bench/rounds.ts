@@ -3,6 +3,8 @@
 export interface BenchOptions {
   /** Fewer rounds and smaller counts: to see that all works, not to compare. */
   readonly quick: boolean;
+  /** That part alone, where a bench has several. */
+  readonly part?: string | undefined;
 }
 
 export interface Quantity {

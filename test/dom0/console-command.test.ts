@@ -6,6 +6,7 @@ import { type IPty, spawn } from 'node-pty';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { listenUnixSocket, type SocketListener } from '../../src/node/socket-path.ts';
+import { servedTogether } from '../../src/node/unix-socket.ts';
 import { connectXenstoreSocket } from '../../src/node/xenstore-socket.ts';
 import { bytesOf, type ConsoleGuest, ConsoleHost } from '../xenconsoled/console-host.ts';
 import { type Host, startHost } from './host.ts';
@@ -80,9 +81,8 @@ async function print(text: string): Promise<void> {
 async function startDaemon(): Promise<void> {
   await host.startDaemon();
   await host.world.run();
-  listener = await listenUnixSocket(loadNative(), viewerSocket, 'viewers', (stream) =>
-    host.daemon?.attachViewer(stream),
-  );
+  const viewers = servedTogether(loadNative(), (stream) => host.daemon?.attachViewer(stream));
+  listener = await listenUnixSocket(loadNative(), viewerSocket, 'viewers', viewers);
 }
 
 beforeEach(async () => {

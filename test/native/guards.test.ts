@@ -25,6 +25,31 @@ function callWith(call: unknown, ...values: unknown[]): unknown {
   return (call as (...args: unknown[]) => unknown)(...values);
 }
 
+describe.each(['readNow', 'writeNow'] as const)('%s', (name) => {
+  test('rejects what is no descriptor, and what is no bytes', () => {
+    for (const wrong of [undefined, null, '0', {}, 1n]) {
+      expect(() => callWith(native[name], wrong, new Uint8Array(1))).toThrow(TypeError);
+      expect(() => callWith(native[name], fd, wrong)).toThrow(TypeError);
+    }
+    expect(() => callWith(native[name], fd, new Uint16Array(1))).toThrow(TypeError);
+    expect(() => native[name](-1, new Uint8Array(1))).toThrow(RangeError);
+    expect(() => native[name](fd, new Uint8Array(0))).toThrow(RangeError);
+  });
+
+  test('tells the errno of a closed descriptor', () => {
+    expect(native[name](0x7fffffff, new Uint8Array(1))).toBe(-constants.errno.EBADF);
+  });
+});
+
+describe('connectUnix', () => {
+  test('rejects what is no path, and one that is too long', () => {
+    expect(() => callWith(native.connectUnix, 1)).toThrow(TypeError);
+    for (const wrong of ['', 'x'.repeat(108)]) {
+      expect(() => native.connectUnix(wrong)).toThrow(RangeError);
+    }
+  });
+});
+
 describe('setAside', () => {
   test('rejects what is no number, and numbers out of range', () => {
     for (const wrong of [undefined, null, '0', {}, 1n]) {
@@ -39,8 +64,7 @@ describe('setAside', () => {
   });
 
   test('tells the errno of a closed descriptor', () => {
-    const EBADF = 9;
-    expect(native.setAside(0x7fffffff, 1)).toBe(-EBADF);
+    expect(native.setAside(0x7fffffff, 1)).toBe(-constants.errno.EBADF);
   });
 });
 

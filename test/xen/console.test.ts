@@ -14,6 +14,8 @@ const FLOOD_LIMIT_MS = 900_000;
 /** What `seq 1 N` prints is about 50 MB. */
 const FLOOD_LINES = 6_450_000;
 const KILL_LINES = 400_000;
+/** Bytes in a pty that nobody reads, N_TTY_BUF_SIZE and the buffer before that, in Linux. */
+const TERMINAL_HOLDS_MAX = 4096 + 65_536;
 
 /** A guest with a shell at its console, and `sample`, which prints all sorts of things. */
 const GUEST_SCRIPT = `
@@ -59,6 +61,9 @@ beforeAll(async () => {
   host = await sharedHost();
   pv = await makeGuest('pv', 'talker');
   await pv.shows(/guest# /);
+  // A console has one `xl console` at a time, and that outlives the daemon whose terminal it shows.
+  pv.console().write('\x1d');
+  await pv.console().exit;
 });
 
 /** Whether the log holds the numbers from 1 to `count` in order, each once, after the last FLOOD-BEGIN. */
@@ -69,6 +74,16 @@ async function countsWhole(log: string, count: number): Promise<string> {
     { timeout_ms: 3 * LIMIT_MS },
   );
   return out.trim();
+}
+
+/** How many characters at the end of `text` are the numbers up to `last`, each once and in order. */
+function lastInOrder(text: string, last: number): number {
+  const numbers = text.split(/\r?\n/).filter((line) => /^\d+$/.test(line));
+  let length = 0;
+  for (let number = last; numbers.pop() === String(number); number--) {
+    length += `${number}\n`.length;
+  }
+  return length;
 }
 
 /** Resolves once the flood has ended in the log. */
@@ -148,7 +163,7 @@ test('xl console and two of ours look at once, and one that may only look does n
   }
 });
 
-test('a second console works beside the first: xl console -n, ours, and a socket', async () => {
+test('a second console works beside the first: xl console -t pv -n, ours, and a socket', async () => {
   const attach = (...options: string[]) =>
     host.lab.run(['node', PARAVANE, 'console-attach', 'talker', ...options]);
   const first = paravaneConsole('talker');
@@ -157,10 +172,11 @@ test('a second console works beside the first: xl console -n, ours, and a socket
   expect(await attach()).toBe('1\n');
   await say(
     first,
-    'until echo from hvc1 >/dev/hvc1; do sleep 1; done; echo done $((1+1))',
+    'until echo from hv"c1" >/dev/hvc1; do sleep 1; done; echo done $((1+1))',
     /done 2/,
   );
-  const second = view('xl', 'console', '-n', '1', 'talker');
+  // Without the type, xl shows the first console whatever the number.
+  const second = view('xl', 'console', '-t', 'pv', '-n', '1', 'talker');
   await second.waitFor(/from hvc1/, LIMIT_MS);
   first.write('head -n 1 /dev/hvc1\r');
   second.write('typed at the second\r');
@@ -176,7 +192,7 @@ test('a second console works beside the first: xl console -n, ours, and a socket
   );
   await say(
     first,
-    'until echo from hvc2 >/dev/hvc2; do sleep 1; done; echo done $((1+2))',
+    'until echo from hv"c2" >/dev/hvc2; do sleep 1; done; echo done $((1+2))',
     /done 3/,
   );
   await client.waitFor(/from hvc2/, LIMIT_MS);
@@ -222,7 +238,7 @@ test('a PVH guest has its console, and its log goes on after a kill', async () =
   expect(log).toMatch(/42 is the answer[\s\S]*48 is another/);
 });
 
-test('50 MB of output pass through a rotated log whole, the rest of the host does not notice, and a late viewer sees the end', async () => {
+test('50 MB of output pass through a rotated log whole, the rest of the host does not notice, and a late viewer sees the last of it, up to the limit', async () => {
   const directory = '/tmp/console-flood';
   await host.replace('xenconsoled', 'SIGTERM', (lab) =>
     startOurs(
@@ -248,10 +264,15 @@ test('50 MB of output pass through a rotated log whole, the rest of the host doe
     { timeout_ms: LIMIT_MS },
   );
   expect(await countsWhole(`${directory}/whole`, FLOOD_LINES)).toBe('whole');
+  const keys = '/local/domain/$(xl domid talker)/console';
+  const limit = Number(await host.lab.run(`xenstore-read ${keys}/limit`));
   const late = view('xl', 'console', 'talker');
   await late.waitFor(/FLOOD-END/, LIMIT_MS);
   late.write('\x1d');
   await late.exit;
+  // The newest `limit` bytes, after the oldest, which the terminal itself has held.
+  expect(late.output.length).toBeLessThan(limit + TERMINAL_HOLDS_MAX);
+  expect(lastInOrder(late.output, FLOOD_LINES)).toBeGreaterThan(0.9 * limit);
   await other.destroy();
   await host.replace('xenconsoled', 'SIGTERM', (lab) => startOurs(lab, 'xenconsoled', '--log=all'));
 }, 1_500_000);

@@ -38,6 +38,8 @@ const ourClient = `${OURS} connect 0 ${PATH} -`;
 const ourServer = `${OURS} listen 0 ${PATH} -`;
 const theirClient = `${THEIRS} --mode=client 0 ${PATH} -`;
 const theirServer = `${THEIRS} --mode=server 0 ${PATH} -`;
+const ourLargeServer = `${ourServer} --receive-size ${MIB} --send-size ${MIB}`;
+
 describe('in dom0', () => {
   test.each([
     ["our client to libxenvchan's server", ourClient, theirServer],
@@ -45,6 +47,13 @@ describe('in dom0', () => {
     ["our server to libxenvchan's client", ourServer, theirClient],
   ])('the commands bring bytes whole: %s', (_, sender, receiver) =>
     transfer([1, 200_000], sender, receiver),
+  );
+
+  test.each([
+    ["libxenvchan's client to our server", theirClient, ourLargeServer],
+    ["our server to libxenvchan's client", ourLargeServer, theirClient],
+  ])('64 MiB arrive whole through the largest rings: %s', (_, sender, receiver) =>
+    transfer([64 * MIB], sender, receiver),
   );
 
   test('rings of all sizes are shared with libxenvchan, in both roles', async () => {

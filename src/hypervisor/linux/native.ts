@@ -124,6 +124,7 @@ export interface Native {
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */
   listenUnix(path: string, backlog: number): number;
+  connectUnix(path: string): number;
   adoptUnix(fd: number, backlog: number): void;
   acceptUnix(fd: number): number;
   /** Another program in the place of this one, native/process.cc. It keeps those descriptors and the standard ones. */
@@ -133,6 +134,10 @@ export interface Native {
     environment: readonly string[],
     descriptors: Int32Array,
   ): void;
+  /** Bytes from a descriptor that does not block, native/file.cc; 0 at its end, or a negative errno. */
+  readNow(fd: number, target: Uint8Array): number;
+  /** Bytes that a descriptor that does not block has taken, or a negative errno. */
+  writeNow(fd: number, source: Uint8Array): number;
   /** Sets aside space for so many pages of an open file, native/file.cc; 0 or a negative errno. */
   setAside(fd: number, pages: number): number;
   /**

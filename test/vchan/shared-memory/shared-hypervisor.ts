@@ -9,14 +9,12 @@ import {
   constants,
   mkdtempSync,
   openSync,
-  readSync,
   rmSync,
   truncateSync,
   writeFileSync,
-  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode, XenError } from '../../../src/base/errors.ts';
+import { XenError } from '../../../src/base/errors.ts';
 import { DOM0, type DomId, eventPort, type GrantRef, grantRef } from '../../../src/base/ids.ts';
 import {
   type EndNotice,
@@ -35,6 +33,7 @@ const PORTS_MAX = 1024;
 const NEXT_PAGE = 0;
 const NEXT_PORT = 1;
 const PORTS = PAGE_SIZE / 4;
+const SIGNAL = Uint8Array.of(1);
 
 /** Makes the directory that all processes name. The caller removes it. */
 export function makeSharedMemory(): { directory: string; remove(): void } {
@@ -94,12 +93,7 @@ class SharedChannel implements EventChannel {
   }
 
   private receive(): void {
-    try {
-      readSync(this.fd, this.signals);
-    } catch (error) {
-      if (errorCode(error) !== 'EAGAIN') throw error;
-      return;
-    }
+    if (loadNative().readNow(this.fd, this.signals) <= 0) return;
     this.pending = true;
     this.deliver();
   }
@@ -160,12 +154,8 @@ export class SharedHypervisor implements Hypervisor {
       fd = openSync(this.pipe(port), constants.O_RDWR | constants.O_NONBLOCK);
       this.pipes.set(port, fd);
     }
-    try {
-      writeSync(fd, Uint8Array.of(1));
-    } catch (error) {
-      // So many signals wait there that one more changes nothing.
-      if (errorCode(error) !== 'EAGAIN') throw error;
-    }
+    // Where so many wait there that it is not taken, one more changes nothing.
+    loadNative().writeNow(fd, SIGNAL);
   }
 
   private bind(remote: number): EventChannel {
