@@ -17,7 +17,7 @@ export const blkbackService: Service = {
 
   addOptions(command) {
     command
-      .option('--socket <file>', "xenstored's socket, instead of the usual one")
+      .option('--socket <file>', "xenstored's socket or device, instead of the usual one")
       .option('--type <name>', 'the devices to serve, by their directory below backend/', 'vbd')
       .option(
         '--without <features>',

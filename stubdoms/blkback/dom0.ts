@@ -15,7 +15,7 @@ import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { FileDisk } from '../../src/node/file-disk.ts';
 import { NbdDisk } from '../../src/node/nbd-disk.ts';
-import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { followXenstore } from '../../src/node/xenstore-access.ts';
 import { startBlkback } from './service.ts';
 
 export interface BlkbackSettings {
@@ -23,7 +23,7 @@ export interface BlkbackSettings {
   readonly type: string;
   /** What guests are not offered. */
   readonly without: readonly BlockFeature[];
-  /** xenstored's socket, where it is not the usual one. */
+  /** xenstored's socket or device, where it is not the usual one. */
   readonly xenstoreSocket?: string | undefined;
 }
 
@@ -37,7 +37,9 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
   const held = new Holdings();
   try {
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
+    const xenstore = held.keep(
+      await followXenstore({ native: loadNative, path: settings.xenstoreSocket }, log),
+    );
     const blkback = await startBlkback({
       hypervisor,
       xenstore,
