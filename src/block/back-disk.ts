@@ -28,9 +28,16 @@ export interface DiskRequest {
  */
 export type OpenDisk = (request: DiskRequest) => Promise<BlockDevice>;
 
-/** The disk that the toolstack wants, `undefined` while its hotplug script has not finished. */
-export async function diskRequest(keys: DeviceKeys): Promise<DiskRequest | undefined> {
-  const hasScript = (await keys.read('script')) !== undefined;
+/**
+ * The disk that the toolstack wants, `undefined` while its hotplug script has not finished.
+ *
+ * @param scripts false in a domain where none ever runs, whatever the device's directory says
+ */
+export async function diskRequest(
+  keys: DeviceKeys,
+  scripts: boolean,
+): Promise<DiskRequest | undefined> {
+  const hasScript = scripts && (await keys.read('script')) !== undefined;
   if (hasScript && (await keys.read('hotplug-status')) !== 'connected') return undefined;
   const path = (await keys.read('physical-device-path')) ?? (await keys.read('params'));
   // A CD drive without a disc has no path either.
