@@ -8,6 +8,7 @@ import type { BlockFront } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import { DriverDomainKeeper } from '../../src/dom0/driver-domain/keeper.ts';
 import type { Toolstack } from '../../src/dom0/driver-domain/toolstack.ts';
+import { CRASH_KEY, crashText } from '../../src/xenbus/crash-report.ts';
 import { FrontDisks } from '../../stubdoms/blkback/front-disks.ts';
 import { type Blkback, startBlkback } from '../../stubdoms/blkback/service.ts';
 import { BlockHost, XVDA } from '../block/block-host.ts';
@@ -143,10 +144,14 @@ describe('a driver domain that is kept', () => {
     await end();
   });
 
-  test('is made again under its domid when it has crashed', async () => {
+  test('is made again under its domid when it has crashed, and what it left is logged', async () => {
+    const { xenstore, domid } = driver.domain!;
+    await host.finish(xenstore.write(CRASH_KEY, crashText(new Error('no disk'))));
     driver.domain!.boot.domain.shutdown(SHUTDOWN_crash);
     await host.settle(60_000);
-    expect(driver.made).toEqual([keeper.current, keeper.current]);
+    expect(driver.made).toEqual([domid, domid]);
+    expect(keeper.current).toBe(domid);
+    expect(host.log.find((line) => line.includes('has ended'))).toContain('no disk');
     await end();
   });
 
