@@ -22,6 +22,13 @@
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],
       "cflags_cc": ["-std=gnu++20", "-fexceptions", "-Wall", "-Wextra"],
       "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-std=gnu++14"]
+    },
+    {
+      "target_name": "create-domain",
+      "type": "executable",
+      "sources": ["toolstack/create-domain.c"],
+      "cflags": ["-Wall", "-Wextra"],
+      "libraries": ["-lxenlight", "-lxentoollog"]
     }
   ]
 }

@@ -4,23 +4,11 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { CACHE, CHECKOUT, debianKernel, debianXen, moduleFiles } from './debian.ts';
-
-const BUSYBOX = '/bin/busybox';
+import { writeInitramfs } from '../../src/dom0/image/initramfs.ts';
+import { CACHE, CHECKOUT, debianKernel, debianXen } from './debian.ts';
 
 /** What reaches dom0's root over 9p, its channel to us, and the device nodes in /dev/xen. */
 const DOM0_MODULES = [
@@ -82,36 +70,6 @@ export function guestProgram(source: string): string {
 /** The name of a program in the cache, without the digest that follows it there. */
 const programName = (path: string) => basename(path).replace(/-[0-9a-f]{16}$/, '');
 
-function writeInitramfs(
-  path: string,
-  init: string,
-  modules: readonly string[],
-  programs: readonly string[],
-): void {
-  const root = mkdtempSync(join(tmpdir(), 'paravane-initramfs-'));
-  try {
-    for (const directory of ['bin', 'dev', 'proc', 'sys', 'mnt', 'modules', 'tmp']) {
-      mkdirSync(join(root, directory));
-    }
-    copyFileSync(BUSYBOX, join(root, 'bin/busybox'));
-    for (const program of programs) {
-      const target = join(root, 'bin', programName(program));
-      copyFileSync(program, target);
-      chmodSync(target, 0o755);
-    }
-    // The number in front keeps the order in which the modules must be loaded.
-    moduleFiles(debianKernel(), modules).forEach((file, index) => {
-      copyFileSync(file, join(root, 'modules', `${100 + index}-${basename(file)}`));
-    });
-    writeFileSync(join(root, 'init'), init);
-    chmodSync(join(root, 'init'), 0o755);
-    const pack = 'cd "$1" && find . | cpio --create --format=newc --quiet | gzip -1 > "$2"';
-    execFileSync('bash', ['-o', 'pipefail', '-c', pack, 'pack', root, path]);
-  } finally {
-    rmSync(root, { recursive: true });
-  }
-}
-
 function initramfs(
   name: string,
   init: string,
@@ -119,7 +77,8 @@ function initramfs(
   programs: readonly string[] = [],
 ): string {
   const key = digest(debianKernel().release, init, ...modules, ...programs);
-  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, init, modules, programs));
+  const files = new Map(programs.map((path) => [join('/bin', programName(path)), path]));
+  return cached(`${name}-${key}.gz`, (path) => writeInitramfs(path, { init, modules, files }));
 }
 
 const script = (name: string) => readFileSync(join(CHECKOUT, 'scripts/lab', name), 'utf8');

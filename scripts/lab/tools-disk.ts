@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { sharedLibraries } from '../../src/dom0/image/shared-libraries.ts';
 import { cached, digest } from './initramfs.ts';
 
 const SPARE_MIB = 16;
@@ -30,12 +31,6 @@ function programPath(name: string): string {
   throw new Error(`${name} is not installed: run scripts/setup`);
 }
 
-/** The dynamic loader and the libraries that a program needs. */
-function libraries(path: string): string[] {
-  const lines = execFileSync('ldd', [path], { encoding: 'utf8' });
-  return [...lines.matchAll(/(\/\S+) \(0x/g)].map(([, library]) => library as string);
-}
-
 /** Path of an image with `programs`; kept until one of them changes. */
 export function toolsDisk(programs: readonly string[]): string {
   const paths = programs.map(programPath);
@@ -45,7 +40,9 @@ export function toolsDisk(programs: readonly string[]): string {
     try {
       for (const directory of ['dev', 'proc', 'sys', 'tmp', 'mnt'])
         mkdirSync(join(root, directory));
-      for (const path of new Set(paths.flatMap((program) => [program, ...libraries(program)]))) {
+      for (const path of new Set(
+        paths.flatMap((program) => [program, ...sharedLibraries(program)]),
+      )) {
         mkdirSync(join(root, dirname(path)), { recursive: true });
         cpSync(realpathSync(path), join(root, path));
       }
@@ -66,7 +63,7 @@ export function toolsDisk(programs: readonly string[]): string {
 export function makeProgramDisk(image: string, files: readonly string[]): void {
   const root = mkdtempSync(join(tmpdir(), 'paravane-programs-'));
   try {
-    for (const file of new Set(files.flatMap((path) => [path, ...libraries(path)]))) {
+    for (const file of new Set(files.flatMap((path) => [path, ...sharedLibraries(path)]))) {
       cpSync(file, join(root, file), { recursive: true, dereference: true });
     }
     writeFileSync(image, '');

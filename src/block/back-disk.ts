@@ -29,9 +29,16 @@ export interface DiskRequest {
  */
 export type OpenDisk = (request: DiskRequest) => Promise<BlockDevice>;
 
-/** The disk that the toolstack wants, `undefined` while its hotplug script has not finished. */
-export async function diskRequest(keys: DeviceKeys): Promise<DiskRequest | undefined> {
-  if (!(await isHotplugDone(keys))) return undefined;
+/**
+ * The disk that the toolstack wants, `undefined` while its hotplug script has not finished.
+ *
+ * @param scripts false in a domain where none ever runs, whatever the device's directory says
+ */
+export async function diskRequest(
+  keys: DeviceKeys,
+  scripts: boolean,
+): Promise<DiskRequest | undefined> {
+  if (scripts && !(await isHotplugDone(keys))) return undefined;
   const path = (await keys.read('physical-device-path')) ?? (await keys.read('params'));
   // A CD drive without a disc has no path either.
   if (path === undefined || path === '') return undefined;

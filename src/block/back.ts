@@ -19,6 +19,8 @@ export interface BlockBackParts {
   readonly openDisk: OpenDisk;
   /** What front ends are not offered. */
   readonly without: ReadonlySet<BlockFeature>;
+  /** The toolstack runs hotplug scripts in this domain, and a disk that has one waits for it. */
+  readonly scripts: boolean;
 }
 
 export class BlockBack implements BackDriver {
@@ -43,7 +45,7 @@ export class BlockBack implements BackDriver {
 
   async connect(keys: DeviceKeys): Promise<BackConnection | undefined> {
     const { clock, openDisk, hypervisor, without } = this.parts;
-    const request = await diskRequest(keys);
+    const request = await diskRequest(keys, this.parts.scripts);
     if (request === undefined) return undefined;
     const disk = await openRequestedDisk(request, openDisk, clock);
     let connection: BlockConnection | undefined;

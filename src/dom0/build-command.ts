@@ -1,17 +1,59 @@
 /** `paravane build SERVICE`: a service as an image that Xen boots. */
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import { entryOf, type StubDomain, stubDomains, xlConfig } from './stub-domains.ts';
+import { type Command, Option } from 'commander';
+import {
+  entryOf,
+  linuxConfig,
+  type StubDomain,
+  type StubDomainForm,
+  stubDomains,
+  unikernelConfig,
+} from './stub-domains.ts';
 import type { Terminal } from './terminal.ts';
 
-async function build(stubDomain: StubDomain, output: string, terminal: Terminal): Promise<void> {
+interface BuildOptions {
+  readonly output?: string;
+  readonly runtime?: 'unikernel' | 'linux';
+}
+
+function report(
+  terminal: Terminal,
+  image: string,
+  bytes: number,
+  { memory_mib }: StubDomainForm,
+): void {
+  terminal.error(`paravane: ${image}: ${bytes} bytes, runs in ${memory_mib} MiB; for xl:\n`);
+}
+
+async function buildUnikernel(stubDomain: StubDomain, output: string, terminal: Terminal) {
   const { buildImage } = await import('./image/image.ts');
   const image = resolve(output);
   const bytes = await buildImage(entryOf(stubDomain), image);
-  terminal.error(
-    `paravane: ${image}: ${bytes} bytes, runs in ${stubDomain.memory_mib} MiB; for xl:\n`,
-  );
-  terminal.out(xlConfig(stubDomain, image));
+  report(terminal, image, bytes, stubDomain.unikernel);
+  terminal.out(unikernelConfig(stubDomain, image));
+}
+
+async function buildLinux(
+  stubDomain: StubDomain,
+  form: NonNullable<StubDomain['linux']>,
+  output: string,
+  terminal: Terminal,
+) {
+  const { buildLinuxImage } = await import('./image/linux-image.ts');
+  const { debianKernel } = await import('./image/debian-kernel.ts');
+  const image = resolve(output);
+  const bytes = await buildLinuxImage(form.words, image);
+  report(terminal, image, bytes, form);
+  terminal.out(linuxConfig(stubDomain, form, debianKernel().image, image));
+}
+
+async function build(stubDomain: StubDomain, options: BuildOptions, terminal: Terminal) {
+  const { name, linux } = stubDomain;
+  if (options.runtime === 'linux' && linux !== undefined) {
+    await buildLinux(stubDomain, linux, options.output ?? `${name}.initramfs`, terminal);
+  } else {
+    await buildUnikernel(stubDomain, options.output ?? `${name}.elf`, terminal);
+  }
 }
 
 /** Adds `build` with one command a stub domain to `program`. */
@@ -20,17 +62,23 @@ export function addBuildCommand(program: Command, terminal: Terminal): void {
     .command('build')
     .summary('make a stub domain of a service')
     .description(
-      'Make an image of a service that Xen boots as a domain of its own, a unikernel. ' +
-        'Needs a checkout and its tools, see scripts/setup. The same sources give the same bytes. ' +
-        'Prints the configuration for xl.',
+      'Make an image of a service that Xen boots as a domain of its own. Needs a checkout and its ' +
+        'tools, see scripts/setup. The same sources give the same bytes. Prints the configuration ' +
+        'for xl.',
     )
     .enablePositionalOptions();
   for (const stubDomain of stubDomains) {
+    const runtimes = stubDomain.linux === undefined ? ['unikernel'] : ['unikernel', 'linux'];
     command
       .command(stubDomain.name)
       .summary(stubDomain.summary)
       .description(`Make an image of a stub domain. What it does: ${stubDomain.summary}.`)
-      .option('-o, --output <file>', 'where the image goes', `${stubDomain.name}.elf`)
-      .action((options: { output: string }) => build(stubDomain, options.output, terminal));
+      .option('-o, --output <file>', `where the image goes (${stubDomain.name}.elf or .initramfs)`)
+      .addOption(
+        new Option('--runtime <runtime>', "our own kernel, or Debian's with Node in an initramfs")
+          .choices(runtimes)
+          .default('unikernel'),
+      )
+      .action((options: BuildOptions) => build(stubDomain, options, terminal));
   }
 }

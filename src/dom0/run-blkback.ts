@@ -17,13 +17,17 @@ export const blkbackService: Service = {
 
   addOptions(command) {
     command
-      .option('--socket <file>', "xenstored's socket, instead of the usual one")
+      .option('--socket <file>', "xenstored's socket or device, instead of the usual one")
       .option('--type <name>', 'the devices to serve, by their directory below backend/', 'vbd')
       .option(
         '--without <features>',
         `what guests are not offered, by commas: ${BLOCK_FEATURES.join(', ')}`,
         parseFeatures,
         [],
+      )
+      .option(
+        '--driver-domain',
+        "serve from a domain that is not the toolstack's: no hotplug scripts, and tidy up after devices",
       )
       .addHelpText(
         'after',
@@ -38,7 +42,7 @@ has, such as qemu-nbd a qcow2 file; vbd:NUMBER for a disk that another domain se
 
   async start(options, log) {
     const { openBlkback } = await import('../../stubdoms/blkback/dom0.ts');
-    const { type, without, socket } = options;
-    return openBlkback({ type, without, xenstoreSocket: socket }, log);
+    const { type, without, driverDomain = false, socket } = options;
+    return openBlkback({ type, without, driverDomain, xenstoreSocket: socket }, log);
   },
 };

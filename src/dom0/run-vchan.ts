@@ -6,7 +6,7 @@ import { loadNative } from '../hypervisor/linux/native.ts';
 import { nodeClock } from '../node/clock.ts';
 import { endSignal } from '../node/daemon.ts';
 import { VchanBridge, type VchanBridgeSettings } from '../node/vchan-bridge.ts';
-import { connectXenstore } from '../node/xenstore-device.ts';
+import { connectXenstore } from '../node/xenstore-access.ts';
 
 /**
  * Bridges until a signal, or until the one connection there is has ended. Rejects with `XenError`.
@@ -23,7 +23,7 @@ export async function runVchan(
     const signalled = endSignal(log);
     const native = loadNative();
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await connectXenstore(native, xenstoreSocket));
+    const xenstore = held.keep(await connectXenstore({ native: loadNative, path: xenstoreSocket }));
     const lost = new Promise<never>((_, reject) => xenstore.onEnd(reject));
     lost.catch(() => {});
     const bridge = new VchanBridge(

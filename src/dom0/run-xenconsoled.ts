@@ -14,7 +14,7 @@ export const xenconsoledService: Service = {
   addOptions(command) {
     command
       .version(packageJson.version, '-V, --version', 'print the version')
-      .option('--socket <file>', "xenstored's socket, instead of the usual one")
+      .option('--socket <file>', "xenstored's socket or device, instead of the usual one")
       .option('-i, --interactive', 'stay in the foreground, which is what it does without --daemon')
       .addOption(
         new Option('--log <which>', 'whose output is logged').choices(CHOICES).default('none'),

@@ -1,7 +1,13 @@
 /** The services of `paravane run`, in the order in which its help shows them. */
 import { blkbackService } from './run-blkback.ts';
 import type { Service } from './run-command.ts';
+import { driverDomainService } from './run-driver-domain.ts';
 import { xenconsoledService } from './run-xenconsoled.ts';
 import { xenstoredService } from './run-xenstored.ts';
 
-export const services: readonly Service[] = [xenstoredService, xenconsoledService, blkbackService];
+export const services: readonly Service[] = [
+  xenstoredService,
+  xenconsoledService,
+  blkbackService,
+  driverDomainService,
+];

@@ -2,7 +2,8 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
-import { connectXenstoreSocket, followXenstoreSocket } from '../node/xenstore-socket.ts';
+import { loadNative } from '../hypervisor/linux/native.ts';
+import { connectXenstore, followXenstore } from '../node/xenstore-access.ts';
 import { absoluteOrSpecialPath } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes } from '../xenstore/xenstore.ts';
 import { EXIT_OK } from './exit-codes.ts';
@@ -15,6 +16,8 @@ type Body = (store: Xenstore) => Promise<number | void>;
 interface ConnectionOptions {
   readonly socket?: string;
 }
+
+const accessOf = ({ socket }: ConnectionOptions) => ({ native: loadNative, path: socket });
 
 export class StoreCommands {
   readonly terminal: Terminal;
@@ -33,13 +36,13 @@ export class StoreCommands {
       .command(name)
       .summary(summary)
       .description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)
-      .option('--socket <file>', "xenstored's socket, instead of the usual one")
+      .option('--socket <file>', "xenstored's socket or device, instead of the usual one")
       .addHelpText('after', `\nExamples:\n${examples.map((text) => `  ${text}\n`).join('')}`);
   }
 
   /** Connects, runs `body` and disconnects. */
   async run(options: ConnectionOptions, body: Body): Promise<void> {
-    await this.runOn(await connectXenstoreSocket(options.socket), body);
+    await this.runOn(await connectXenstore(accessOf(options)), body);
   }
 
   /** As `run`, for a body that looks on for long: it goes on with the next xenstored. */
@@ -47,7 +50,7 @@ export class StoreCommands {
     const log = logTo((level, message) => {
       if (level !== 'debug') this.terminal.error(`paravane: ${message}\n`);
     });
-    await this.runOn(await followXenstoreSocket(log, options.socket), body);
+    await this.runOn(await followXenstore(accessOf(options), log), body);
   }
 
   private async runOn(store: Xenstore, body: Body): Promise<void> {

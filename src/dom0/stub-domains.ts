@@ -1,32 +1,96 @@
 /** The stub domains of `paravane build`, in the order in which its help shows them. */
 
+/** What a service is in one of its two forms. */
+export interface StubDomainForm {
+  /** What it takes to run well. */
+  readonly memory_mib: number;
+  /** Further lines for xl's configuration. */
+  readonly config?: readonly string[];
+}
+
 export interface StubDomain {
   /** As it is typed, and the folder of stubdoms/ that it is in. */
   readonly name: string;
   /** One line, beginning in lower case. */
   readonly summary: string;
-  /** What it takes to run well. */
-  readonly memory_mib: number;
+  /** What xl is to do when it has crashed. */
+  readonly onCrash: 'restart' | 'destroy';
+  /** On our own kernel. */
+  readonly unikernel: StubDomainForm;
+  /** On Debian's, where the service can be had so: what follows `paravane run`. */
+  readonly linux?: StubDomainForm & { readonly words: readonly string[] };
 }
 
+/** The lines of a driver domain whose guests name its xvda in this way. */
+const diskConfig = (target: string) => [
+  'driver_domain = 1',
+  "disk = [ 'format=raw,vdev=xvda,access=rw,target=/path/to/disk.img' ]",
+  "# In a guest's configuration, once `paravane run driver-domain` has started this one:",
+  `# disk = [ 'format=raw,vdev=xvda,access=rw,backend=blkback,target=${target}' ]`,
+];
+
 export const stubDomains: readonly StubDomain[] = [
-  { name: 'xenstored', summary: 'serve xenstore from a domain of its own', memory_mib: 8 },
-  { name: 'echo', summary: 'say every line that is typed at the console', memory_mib: 8 },
+  {
+    name: 'xenstored',
+    summary: 'serve xenstore from a domain of its own',
+    onCrash: 'restart',
+    unikernel: { memory_mib: 8 },
+  },
+  {
+    name: 'blkback',
+    summary: 'serve disks to guests from a domain of its own, a driver domain',
+    // `paravane run driver-domain` starts it again, which xl could not do under the same domid.
+    onCrash: 'destroy',
+    unikernel: { memory_mib: 16, config: diskConfig('vbd:51712') },
+    linux: {
+      memory_mib: 384,
+      config: diskConfig('/dev/xvda'),
+      words: ['blkback', '--driver-domain'],
+    },
+  },
+  {
+    name: 'echo',
+    summary: 'say every line that is typed at the console',
+    onCrash: 'restart',
+    unikernel: { memory_mib: 8 },
+  },
 ];
 
 /** The composition, below the checkout. */
 export const entryOf = ({ name }: StubDomain) => `stubdoms/${name}/unikernel.ts`;
 
-/** The configuration with which xl starts it. */
-export function xlConfig({ name, memory_mib }: StubDomain, image: string): string {
+function xlConfig(stubDomain: StubDomain, form: StubDomainForm, boot: readonly string[]): string {
+  const { name, onCrash } = stubDomain;
   return [
     `name = "${name}"`,
     'type = "pvh"',
-    `kernel = "${image}"`,
-    `memory = ${memory_mib}`,
-    // Xen's own need for a domain this small is more than xl reckons.
-    'shadow_memory = 2',
-    'on_crash = "restart"',
+    ...boot,
+    `memory = ${form.memory_mib}`,
+    `on_crash = "${onCrash}"`,
+    ...(form.config ?? []),
     '',
   ].join('\n');
+}
+
+/** The configuration with which xl starts the unikernel in the file `image`. */
+export function unikernelConfig(stubDomain: StubDomain, image: string): string {
+  // Xen's own need for a domain this small is more than xl reckons.
+  const boot = [`kernel = "${image}"`, 'shadow_memory = 2'];
+  return xlConfig(stubDomain, stubDomain.unikernel, boot);
+}
+
+/** The configuration with which xl starts `kernel` with the initramfs in the file `image`. */
+export function linuxConfig(
+  stubDomain: StubDomain,
+  form: StubDomainForm,
+  kernel: string,
+  image: string,
+): string {
+  const boot = [
+    `kernel = "${kernel}"`,
+    `ramdisk = "${image}"`,
+    'extra = "console=hvc0 quiet panic=-1"',
+    'on_reboot = "destroy"',
+  ];
+  return xlConfig(stubDomain, form, boot);
 }

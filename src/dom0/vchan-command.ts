@@ -64,7 +64,7 @@ function addEnd(vchan: Command, role: 'listen' | 'connect', summary: string): Co
     .argument('[target]', 'see below', parseTarget)
     .option('-s, --state-path <path>', 'write "running" to this node of xenstore once it serves')
     .option('-v, --verbose', 'say when connections begin and end')
-    .option('--socket <file>', "xenstored's socket, instead of the usual one")
+    .option('--socket <file>', "xenstored's socket or device, instead of the usual one")
     .addHelpText('after', TARGETS)
     .action(
       async (domain: string, port: string, target: VchanTarget | undefined, options: Options) => {

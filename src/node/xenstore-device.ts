@@ -1,12 +1,12 @@
 /** Xenstore through the domain's own kernel, /dev/xen/xenbus: how any domain but xenstored's reaches it. */
-import { closeSync, constants, existsSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
 import { nodeClock } from './clock.ts';
-import { connectXenstoreSocket, xenstoreSocketPath } from './xenstore-socket.ts';
 
-const DEVICE = '/dev/xen/xenbus';
+/** Where Linux has it. */
+export const XENSTORE_DEVICE = '/dev/xen/xenbus';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {
@@ -77,29 +77,14 @@ class DeviceStream implements ByteStream {
   }
 }
 
-function connectXenstoreDevice(native: NativePoll): XenstoreClient {
+/** A client of the xenstored behind the device `path`. Throws `XenError` when it cannot be opened. */
+export function connectXenstoreDevice(native: NativePoll, path: string): XenstoreClient {
   let fd: number;
   try {
-    fd = openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+    fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'ENOENT';
-    throw new XenError(code, `open ${DEVICE}`, errorMessage(error), error);
+    throw new XenError(code, `open ${path}`, errorMessage(error), error);
   }
   return new XenstoreClient(new DeviceStream(native, fd), nodeClock);
-}
-
-/**
- * A client of the host's xenstored as libxenstore finds it: at the socket, and where there is none
- * through the kernel. Rejects with `XenError` when neither leads to one.
- *
- * @param socket the socket, where it is not the usual one
- */
-export async function connectXenstore(
-  native: NativePoll,
-  socket: string | undefined,
-): Promise<XenstoreClient> {
-  if (socket !== undefined || existsSync(xenstoreSocketPath()) || !existsSync(DEVICE)) {
-    return connectXenstoreSocket(socket);
-  }
-  return connectXenstoreDevice(native);
 }

@@ -1,7 +1,5 @@
 /** Xenstore over a Unix socket: where it is, how a client reaches it, how a daemon offers it. */
-import type { Log } from '../base/log.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
-import { ReconnectingXenstore } from '../xenstore/reconnecting.ts';
 import { nodeClock } from './clock.ts';
 import {
   adoptUnixListener,
@@ -26,15 +24,6 @@ export function xenstoreStatePath(): string {
 /** A client of the xenstored at `path`. Rejects with `XenError` when none is there. */
 export async function connectXenstoreSocket(path = xenstoreSocketPath()): Promise<XenstoreClient> {
   return new XenstoreClient(socketStream(await connectUnixSocket(path, 'xenstored')), nodeClock);
-}
-
-/** A client of whatever xenstored is at `path`: of the next one, too. Rejects as `connectXenstoreSocket`. */
-export function followXenstoreSocket(
-  log: Log,
-  path = xenstoreSocketPath(),
-): Promise<ReconnectingXenstore> {
-  const connect = () => connectXenstoreSocket(path);
-  return ReconnectingXenstore.open({ connect, clock: nodeClock, log });
 }
 
 /**

@@ -2,6 +2,7 @@
  * Finds the devices that a back end has to serve: `backend/<type>/<frontend domid>/<devid>` below
  * its domain's home, written by the toolstack. One watch covers all of them.
  */
+import type { Clock } from '../base/clock.ts';
 import { errorCode, errorMessage } from '../base/errors.ts';
 import { type DomId, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
@@ -22,6 +23,8 @@ export interface BackBusParts {
   readonly driverFor: (device: FoundDevice) => BackDriver;
   /** Whether a device is this back end's to serve; all are, unless given. Others are left as they are. */
   readonly serves?: (device: FoundDevice) => Promise<boolean>;
+  /** See `BackDeviceParts`. */
+  readonly removalClock?: Clock | undefined;
 }
 
 export interface FoundDevice {
@@ -138,6 +141,7 @@ export class BackBus {
       peer,
       peerPath: frontend,
       driver: this.parts.driverFor(found),
+      removalClock: this.parts.removalClock,
       onGone: () => this.gone(path),
     });
     this.devices.set(path, device);

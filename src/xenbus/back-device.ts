@@ -16,6 +16,8 @@ import {
   XenbusStateUnknown,
 } from '../abi/io/xenbus.ts';
 import { unreachable } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import { errorMessage } from '../base/errors.ts';
 import { DeviceEnd, type DeviceEndParts, type DeviceKeys } from './device-end.ts';
 
 /** What is open towards one front end while its device is connected. */
@@ -108,8 +110,16 @@ function connectFrom(own: XenbusState): BackMove {
   }
 }
 
+/** How long the toolstack is left to see that a device is at `Closed` before its directory goes. */
+const REMOVAL_DELAY_MS = 1000;
+
 export interface BackDeviceParts extends DeviceEndParts {
   readonly driver: BackDriver;
+  /**
+   * Given in a driver domain: the toolstack leaves it to this end to remove the directory of a device
+   * that it has ended, and waits for that.
+   */
+  readonly removalClock?: Clock | undefined;
   /** The device has left xenstore; nothing of it is held any more. */
   readonly onGone: () => void;
 }
@@ -117,12 +127,15 @@ export interface BackDeviceParts extends DeviceEndParts {
 export class BackDevice extends DeviceEnd {
   private readonly driver: BackDriver;
   private readonly onGone: () => void;
+  private readonly removalClock: Clock | undefined;
+  private removal: Timer | undefined;
   private connection: BackConnection | undefined;
 
   constructor(parts: BackDeviceParts) {
     super(parts);
     this.driver = parts.driver;
     this.onGone = parts.onGone;
+    this.removalClock = parts.removalClock;
   }
 
   /** Begins to follow the front end. Changes of our own directory come through `wake`. */
@@ -160,6 +173,7 @@ export class BackDevice extends DeviceEnd {
   private async perform(move: BackMove, view: BackView): Promise<void> {
     switch (move) {
       case 'stay':
+        if (view.own === XenbusStateClosed && !view.online) this.removeSoon();
         return this.connection?.refresh?.();
       case 'announce':
         await this.detach();
@@ -185,6 +199,15 @@ export class BackDevice extends DeviceEnd {
     }
   }
 
+  private removeSoon(): void {
+    this.removal ??= this.removalClock?.after(REMOVAL_DELAY_MS, () => {
+      // The toolstack may have been as quick. Whoever it was, the watch tells.
+      this.xenstore.remove(this.path).catch((error) => {
+        this.log.debug('directory not removed', { error: errorMessage(error) });
+      });
+    });
+  }
+
   /** The next step follows from the state just written: nobody else need wake it. */
   private async moveTo(state: XenbusState): Promise<void> {
     await this.switchState(state);
@@ -192,6 +215,8 @@ export class BackDevice extends DeviceEnd {
   }
 
   protected async detach(): Promise<void> {
+    this.removal?.cancel();
+    this.removal = undefined;
     const connection = this.connection;
     this.connection = undefined;
     await connection?.close();

@@ -1,29 +1,24 @@
 /**
  * What the block back end is made of, as a process of dom0 or of a Linux driver domain. A disk is a
- * file or a block device by its path, an export of an NBD server by its URI, or `vbd:51728`: a disk
- * that another domain serves to this one, which our front end takes and our back end hands on.
+ * file or a block device by its path, an export of an NBD server by its URI, or one that another domain
+ * serves to this one.
  */
-import { XenError } from '../../src/base/errors.ts';
 import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { DiskRequest } from '../../src/block/back-disk.ts';
 import type { BlockDevice } from '../../src/block/block-device.ts';
-import type { BlockFeature } from '../../src/block/features.ts';
-import { BlockFront, type BlockFrontOptions, type BlockFrontParts } from '../../src/block/front.ts';
+import type { BlockFrontOptions } from '../../src/block/front.ts';
 import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { nodeClock } from '../../src/node/clock.ts';
 import { FileDisk } from '../../src/node/file-disk.ts';
 import { NbdDisk } from '../../src/node/nbd-disk.ts';
-import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
-import { startBlkback } from './service.ts';
+import { followXenstore } from '../../src/node/xenstore-access.ts';
+import { FrontDisks } from './front-disks.ts';
+import { type BlkbackOptions, startBlkback } from './service.ts';
 
-export interface BlkbackSettings {
-  /** The devices to serve, by their directory below `backend/`. */
-  readonly type: string;
-  /** What guests are not offered, and what is not used of other back ends' disks. */
-  readonly without: readonly BlockFeature[];
-  /** xenstored's socket, where it is not the usual one. */
+export interface BlkbackSettings extends BlkbackOptions {
+  /** xenstored's socket or device, where it is not the usual one. */
   readonly xenstoreSocket?: string | undefined;
 }
 
@@ -40,16 +35,16 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
   const held = new Holdings();
   try {
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
+    const xenstore = held.keep(
+      await followXenstore({ native: loadNative, path: settings.xenstoreSocket }, log),
+    );
+    const parts = { hypervisor, xenstore, clock: nodeClock, log };
     const options = { ...FRONT_OPTIONS, without: new Set(settings.without) };
-    const front = { hypervisor, xenstore, clock: nodeClock, log, options };
+    const fronts = new FrontDisks({ ...parts, options });
     const blkback = await startBlkback({
-      hypervisor,
-      xenstore,
-      clock: nodeClock,
-      log,
-      options: { type: settings.type, without: settings.without },
-      openDisk: (request) => openDisk(request, front),
+      ...parts,
+      options: settings,
+      openDisk: (request) => openDisk(request, fronts),
     });
     const close = async () => {
       await blkback.close();
@@ -62,17 +57,11 @@ export async function openBlkback(settings: BlkbackSettings, log: Log): Promise<
   }
 }
 
-type FrontParts = Omit<BlockFrontParts, 'devid'>;
-
-async function openDisk(request: DiskRequest, parts: FrontParts): Promise<BlockDevice> {
+async function openDisk(request: DiskRequest, fronts: FrontDisks): Promise<BlockDevice> {
   const { path, readOnly } = request;
   if (path.startsWith('nbd:') || path.startsWith('nbd+unix:')) {
     return NbdDisk.open({ uri: path, readOnly });
   }
-  const [, devid] = /^vbd:(\d{1,9})$/.exec(path) ?? [];
-  if (devid === undefined) return FileDisk.open(loadNative(), request);
-  const disk = await BlockFront.connect({ ...parts, devid: Number(devid) });
-  if (!disk.info.readOnly || readOnly) return disk;
-  await disk.close();
-  throw new XenError('EROFS', `open disk ${path}`, 'its own back end has it read-only');
+  const devid = FrontDisks.devidOf(path);
+  return devid === undefined ? FileDisk.open(loadNative(), request) : fronts.open(devid, request);
 }

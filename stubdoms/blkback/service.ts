@@ -23,6 +23,11 @@ export interface BlkbackOptions {
   readonly type?: string;
   /** What front ends are not offered; nothing unless given. */
   readonly without?: readonly BlockFeature[];
+  /**
+   * This is not the domain of the toolstack, which then runs no hotplug script for a disk and leaves
+   * it to us to remove what is left of one; not so unless given.
+   */
+  readonly driverDomain?: boolean;
 }
 
 export interface Blkback {
@@ -39,12 +44,15 @@ export interface Blkback {
 export async function startBlkback(parts: BlkbackParts): Promise<Blkback> {
   const { hypervisor, xenstore, clock, log, options, openDisk } = parts;
   const without = new Set(options.without);
+  const driverDomain = options.driverDomain === true;
   const bus = await BackBus.open({
     xenstore,
     log,
     domid: hypervisor.domid,
     type: options.type ?? 'vbd',
-    driverFor: () => new BlockBack({ hypervisor, clock, openDisk, without }),
+    driverFor: () =>
+      new BlockBack({ hypervisor, clock, openDisk, without, scripts: !driverDomain }),
+    removalClock: driverDomain ? clock : undefined,
   });
   return {
     get devices() {

@@ -13,7 +13,7 @@ import { Pty } from '../../src/node/pty.ts';
 import { listenUnixSocket } from '../../src/node/socket-path.ts';
 import { SocketTerminal } from '../../src/node/socket-terminal.ts';
 import { servedTogether } from '../../src/node/unix-socket.ts';
-import { followXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { followXenstore } from '../../src/node/xenstore-access.ts';
 import {
   type ConsoleChoice,
   startXenconsoled,
@@ -35,7 +35,7 @@ export interface XenconsoledSettings
   readonly stateDirectory: string;
   /** Where viewers connect to. */
   readonly viewerSocket: string;
-  /** xenstored's socket, where it is not the usual one. */
+  /** xenstored's socket or device, where it is not the usual one. */
   readonly xenstoreSocket?: string | undefined;
 }
 
@@ -56,7 +56,9 @@ export async function openXenconsoled(
     const native = loadNative();
     const domainControl = held.keep(openDomainControl());
     const hypervisor = held.keep(openLinuxHypervisor());
-    const xenstore = held.keep(await followXenstoreSocket(log, settings.xenstoreSocket));
+    const xenstore = held.keep(
+      await followXenstore({ native: loadNative, path: settings.xenstoreSocket }, log),
+    );
     const daemon = await startXenconsoled(
       {
         hypervisor,

@@ -1,5 +1,6 @@
 /** `paravane build`. */
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { runProgram } from '../../src/dom0/program.ts';
@@ -52,6 +53,36 @@ test(
   },
   BUILD_LIMIT_MS,
 );
+
+/** What `scripts/setup --no-xen` leaves out. */
+const hasKernel = existsSync('/boot') && readdirSync('/boot').join().includes('vmlinuz-');
+
+test.skipIf(!hasKernel)(
+  "build for Linux, where Debian's kernel is installed, makes the same initramfs again",
+  async () => {
+    const images = ['first', 'second'].map((name) => join(scratch.path, `${name}.initramfs`));
+    for (const image of images) {
+      const args = ['build', 'blkback', '--runtime', 'linux', '-o', image];
+      const { code, out } = await paravane(...args);
+      expect(code).toBe(0);
+      expect(out).toContain(`ramdisk = "${image}"`);
+      expect(out).toMatch(/kernel = "\/boot\/vmlinuz-/);
+    }
+    const [first, second] = images.map((image) => readFileSync(image));
+    expect(first?.equals(second!)).toBe(true);
+    const list = execFileSync('bash', ['-c', `zcat ${images[0]} | cpio --list --quiet`]).toString();
+    expect(list).toContain('usr/bin/node\n');
+    expect(list).toContain('paravane/dist/paravane.js\n');
+    expect(list).toMatch(/modules\/\d+-xen-gntdev\.ko/);
+  },
+  BUILD_LIMIT_MS,
+);
+
+test('build of a service that Linux is not offered for is refused', async () => {
+  const { code, error } = await paravane('build', 'echo', '--runtime', 'linux');
+  expect(code).toBe(2);
+  expect(error).toContain('Allowed choices are unikernel');
+});
 
 test('build of a service that is no stub domain is refused', async () => {
   const { code, error } = await paravane('build', 'nonesuch');

@@ -156,6 +156,33 @@ describe('a script', () => {
     expect(console).toBe('true');
   });
 
+  test.each([
+    ['throws', "throw new Error('no disk')"],
+    ['rejects', "Promise.reject(new Error('no disk'))"],
+  ])('that %s has a few seconds to tell others of it, and is told once', async (_, failing) => {
+    const { reason, console } = await runScript(`
+      let told = 0;
+      xen.onFailure((error) => {
+        xen.print('told ' + ++told + ' ' + error.message + ' ');
+        xen.wakeAt(xen.now_ms() + 1);
+      });
+      const later = () => { if (told > 0) xen.print('later '), xen.shutDown(3); ${failing}; };
+      xen.listen(() => {}, later);
+      xen.wakeAt(xen.now_ms());`);
+    expect(console).toMatch(/the script has failed: Error: no disk.*told 1 no disk later $/s);
+    expect(reason).toBe(SHUTDOWN_crash);
+  });
+
+  test('that has failed ends when it says no more, or goes on to fail', async () => {
+    const { reason, console } = await runScript(`
+      xen.onFailure(() => { xen.wakeAt(xen.now_ms() + 1); throw new Error('again'); });
+      xen.listen(() => {}, () => { throw new Error('first'); });
+      xen.wakeAt(xen.now_ms());`);
+    expect(console.match(/Error: first/g)).toHaveLength(2);
+    expect(console).toContain('Error: again');
+    expect(reason).toBe(SHUTDOWN_crash);
+  });
+
   test('gets random bytes that differ from call to call', async () => {
     const { console } = await runScript(`
       const [a, b] = [new Uint8Array(16), new Uint8Array(16)];

@@ -3,8 +3,8 @@
  * that writes what libxl writes when it attaches and removes a device.
  */
 import { bytePipe } from '../../src/base/byte-pipe.ts';
-import type { Clock } from '../../src/base/clock.ts';
-import { type DomId, domId } from '../../src/base/ids.ts';
+import { type Clock, sleep } from '../../src/base/clock.ts';
+import { DOM0, type DomId } from '../../src/base/ids.ts';
 import { type Log, logTo } from '../../src/base/log.ts';
 import type { DomainControl, Hypervisor } from '../../src/hypervisor/contract.ts';
 import {
@@ -50,6 +50,7 @@ export class SimHost {
   private readonly xenstored: Xenstored;
   private readonly guests: HostGuest[] = [];
   private readonly processes: HostProcess[] = [];
+  private running = false;
 
   constructor(seed = 1, faults: Partial<FaultPlan> = {}) {
     this.world = new SimWorld({ seed, faults });
@@ -68,13 +69,30 @@ export class SimHost {
   }
 
   /** Runs the world until the promise is settled. */
-  finish<T>(promise: Promise<T>): Promise<T> {
-    return this.world.finish(promise);
+  async finish<T>(promise: Promise<T>): Promise<T> {
+    // Somebody within the world calls: it runs already.
+    if (this.running) return promise;
+    this.running = true;
+    try {
+      return await this.world.finish(promise);
+    } finally {
+      this.running = false;
+    }
   }
 
   /** Lets everybody do what is to do. */
-  settle(for_ms = 1000): Promise<void> {
-    return this.world.run({ for_ms });
+  async settle(for_ms = 1000): Promise<void> {
+    if (this.running) return sleep(this.world.clock, for_ms);
+    await this.run({ for_ms });
+  }
+
+  async run(options: Parameters<SimWorld['run']>[0]): Promise<void> {
+    this.running = true;
+    try {
+      await this.world.run(options);
+    } finally {
+      this.running = false;
+    }
   }
 
   startProcess(): HostProcess {
@@ -96,8 +114,9 @@ export class SimHost {
     return process;
   }
 
-  async guest(): Promise<HostGuest> {
-    const boot = this.world.buildGuest();
+  /** @param wanted a number of one's own choice, such as that of a domain that is gone */
+  async guest(wanted?: DomId): Promise<HostGuest> {
+    const boot = this.world.buildGuest(wanted === undefined ? {} : { domid: wanted });
     const { domid, clock, hypervisor } = boot.domain;
     const home = `/local/domain/${domid}`;
     await this.finish(
@@ -113,15 +132,19 @@ export class SimHost {
     return guest;
   }
 
-  /** What libxl writes for a new device, `libxl__device_generic_add`. */
+  /**
+   * What libxl writes for a new device, `libxl__device_generic_add`, its own record included where
+   * the back end is in a driver domain.
+   */
   async attach(
     guest: HostGuest,
     type: string,
     devid: number,
     keys: Record<string, string> = {},
     frontKeys: Record<string, string> = {},
+    backend = DOM0,
   ): Promise<HostDevice> {
-    const device = devicePaths(guest, type, devid);
+    const device = devicePaths(guest, type, devid, backend);
     const back: Record<string, string> = {
       frontend: device.front,
       'frontend-id': String(guest.domid),
@@ -129,11 +152,21 @@ export class SimHost {
       state: '1',
       ...keys,
     };
-    const front = { backend: device.back, 'backend-id': '0', state: '1', ...frontKeys };
+    const front = {
+      backend: device.back,
+      'backend-id': String(backend),
+      state: '1',
+      ...frontKeys,
+    };
     await this.finish(
       this.tools.transaction(async (nodes) => {
-        await writeDirectory(nodes, device.front, guest.domid, domId(0), front);
-        await writeDirectory(nodes, device.back, domId(0), guest.domid, back);
+        await writeDirectory(nodes, device.front, guest.domid, backend, front);
+        await writeDirectory(nodes, device.back, backend, guest.domid, back);
+        if (backend === DOM0) return;
+        const record = `/libxl/${guest.domid}/device/${type}/${devid}`;
+        for (const [key, value] of Object.entries({ ...back, backend: device.back })) {
+          await nodes.write(`${record}/${key}`, value);
+        }
       }),
     );
     return device;
@@ -224,10 +257,15 @@ export class SimHost {
   }
 }
 
-export function devicePaths(guest: HostGuest, type: string, devid: number): HostDevice {
+export function devicePaths(
+  guest: HostGuest,
+  type: string,
+  devid: number,
+  backend = DOM0,
+): HostDevice {
   return {
     front: `/local/domain/${guest.domid}/device/${type}/${devid}`,
-    back: `/local/domain/0/backend/${type}/${guest.domid}/${devid}`,
+    back: `/local/domain/${backend}/backend/${type}/${guest.domid}/${devid}`,
   };
 }
 

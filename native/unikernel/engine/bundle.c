@@ -41,7 +41,9 @@ bool bundle_run(JSContext *context) {
                                    JS_READ_OBJ_BYTECODE | JS_READ_OBJ_ROM_DATA);
   JSValue result = JS_IsException(function) ? function : JS_EvalFunction(context, function);
   if (JS_IsException(result)) {
-    report_exception(context);
+    JSValue error = take_exception(context);
+    report_error(context, error);
+    JS_FreeValue(context, error);
     return false;
   }
   JS_FreeValue(context, result);

@@ -20,10 +20,13 @@ void xen_object_add_control(JSContext *context, JSValue object);
 
 /* Functions of the script; JS_UNDEFINED where it gave none. */
 struct listeners {
-  JSValue event, timer;
+  JSValue event, timer, failure;
 };
 
 void engine_listen(JSContext *context, JSValueConst event, JSValueConst timer);
+
+/* The function that is told of an error that nobody has caught, once, before the domain ends. */
+void engine_on_failure(JSContext *context, JSValueConst failure);
 
 /* When the timer function is to run, in nanoseconds of clock_now(); UINT64_MAX: never. */
 void engine_wake_at(uint64_t deadline);
@@ -44,10 +47,10 @@ int engine_main(void);
 
 /* -- Words -- */
 
-/* Says on the console what `context` has thrown, with its stack. Clears it. */
-void report_exception(JSContext *context);
-/* Says it of a value. */
+/* Says on the console what the script has failed with, and its stack. */
 void report_error(JSContext *context, JSValueConst error);
+/* What `context` has thrown, and no longer has; the caller frees it. */
+JSValue take_exception(JSContext *context);
 
 /* -- The script -- */
 

@@ -32,6 +32,10 @@ static struct listeners listeners;
 static uint64_t timer_deadline = UINT64_MAX;
 static int holds;
 
+/* When a script that has failed must have said what it has to say; UINT64_MAX: it has not failed. */
+#define LAST_WORDS_NS (3000 * NS_PER_MS)
+static uint64_t end_deadline = UINT64_MAX;
+
 static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
 static uint64_t turn_start;
 
@@ -45,13 +49,26 @@ void engine_listen(JSContext *context, JSValueConst event, JSValueConst timer) {
   listeners.timer = JS_DupValue(context, timer);
 }
 
+void engine_on_failure(JSContext *context, JSValueConst failure) {
+  JS_FreeValue(context, listeners.failure);
+  listeners.failure = JS_DupValue(context, failure);
+}
+
 void engine_wake_at(uint64_t deadline) { timer_deadline = deadline; }
 
 void engine_hold(int change) { holds += change; }
 
-static void fail(JSContext *context) {
-  report_exception(context);
-  domain_crash();
+static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments);
+
+/* The script has failed with `error`. It may say so to others, and then the domain ends. */
+static void fail(JSContext *context, JSValue error) {
+  report_error(context, error);
+  if (!JS_IsFunction(context, listeners.failure)) domain_crash();
+  /* What fails after that is on the console, and changes nothing. */
+  const bool is_first = end_deadline == UINT64_MAX;
+  if (is_first) end_deadline = clock_now() + LAST_WORDS_NS;
+  if (is_first) call(context, listeners.failure, 1, &error);
+  JS_FreeValue(context, error);
 }
 
 /* The engine asks this now and then while a script runs. */
@@ -86,19 +103,21 @@ static void run_jobs(JSContext *context) {
   JSContext *job;
   for (;;) {
     const int ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
-    if (ran < 0) fail(job);
+    if (ran < 0) fail(job, take_exception(job));
     if (ran == 0) break;
   }
   if (JS_IsUndefined(unheard_promise)) return;
-  report_error(context, unheard_reason);
-  domain_crash();
+  JSValue reason = unheard_reason;
+  JS_FreeValue(context, unheard_promise);
+  unheard_promise = unheard_reason = JS_UNDEFINED;
+  fail(context, reason);
 }
 
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments) {
   turn_start = clock_now();
   if (JS_IsFunction(context, function)) {
     JSValue result = JS_Call(context, function, JS_UNDEFINED, count, arguments);
-    if (JS_IsException(result)) fail(context);
+    if (JS_IsException(result)) fail(context, take_exception(context));
     JS_FreeValue(context, result);
   }
   run_jobs(context);
@@ -108,7 +127,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 static void wait(void) {
   const uint64_t now = clock_now();
-  uint64_t deadline = earlier(timer_deadline, now + WAIT_MAX_NS);
+  uint64_t deadline = earlier(earlier(timer_deadline, end_deadline), now + WAIT_MAX_NS);
   if (mappings_sweep() > 0) deadline = earlier(deadline, now + SWEEP_INTERVAL_NS);
   if (deadline <= now) return;
   clock_wake_at(deadline);
@@ -124,6 +143,7 @@ static bool is_news(evtchn_port_t port) {
 
 static void serve(JSContext *context) {
   while (holds > 0 || timer_deadline != UINT64_MAX) {
+    if (end_deadline <= clock_now()) break;
     const long port = events_next();
     if (port >= 0) {
       if (!is_news(port)) continue;
@@ -156,7 +176,7 @@ static JSContext *start_engine(void) {
   JS_SetMaxStackSize(runtime, SCRIPT_STACK_BYTES);
   JS_SetInterruptHandler(runtime, is_turn_too_long, NULL);
   unheard_promise = unheard_reason = JS_UNDEFINED;
-  listeners = (struct listeners){JS_UNDEFINED, JS_UNDEFINED};
+  listeners = (struct listeners){JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
   JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
   return context;
 }
@@ -171,5 +191,6 @@ int engine_main(void) {
   if (!bundle_run(context)) domain_crash();
   run_jobs(context);
   serve(context);
+  if (end_deadline != UINT64_MAX) domain_crash();
   domain_shutdown(SHUTDOWN_poweroff);
 }

@@ -17,10 +17,9 @@ void report_error(JSContext *context, JSValueConst error) {
   if (JS_IsError(context, error)) print_property(context, error, "stack");
 }
 
-void report_exception(JSContext *context) {
+JSValue take_exception(JSContext *context) {
   JSValue error = JS_GetException(context);
   /* An interruption cannot be caught by the script, and neither by what we do here. */
   JS_ResetUncatchableError(context);
-  report_error(context, error);
-  JS_FreeValue(context, error);
+  return error;
 }

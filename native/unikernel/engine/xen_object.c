@@ -29,6 +29,11 @@ METHOD(listen) {
   return JS_UNDEFINED;
 }
 
+METHOD(on_failure) {
+  engine_on_failure(context, arguments[0]);
+  return JS_UNDEFINED;
+}
+
 METHOD(wake_at) {
   double deadline_ms;
   if (JS_ToFloat64(context, &deadline_ms, arguments[0]) != 0) return JS_EXCEPTION;
@@ -99,6 +104,7 @@ static const JSCFunctionListEntry methods[] = {
     JS_CFUNC_DEF("now_ms", 0, now_ms),
     JS_CFUNC_DEF("wallclock_ms", 0, wallclock_ms),
     JS_CFUNC_DEF("listen", 2, listen),
+    JS_CFUNC_DEF("onFailure", 1, on_failure),
     JS_CFUNC_DEF("wakeAt", 1, wake_at),
     JS_CFUNC_DEF("print", 1, print),
     JS_CFUNC_DEF("readConsole", 0, read_console),

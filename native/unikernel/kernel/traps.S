@@ -24,12 +24,28 @@ exception:
     cld
     call trap_report                /* does not return */
 
+/* void halt_until_event(void), with interrupts off: the only place where they are on. sti holds them
+ * back for one more instruction, so that an event which comes now ends the hlt. */
+    .globl halt_until_event
+halt_until_event:
+    sti
+halt:
+    hlt
+awake:
+    cli
+    ret
+
 /* Xen raises this vector for as long as an event is pending, so we return with interrupts off; the
- * event itself is found by whoever waits (events.c). Interrupts are on only inside `sti; hlt`. */
+ * event itself is found by whoever waits (events.c). A processor that is left between sti and hlt may
+ * have forgotten, when it is back, that sti holds back: QEMU's does. To halt then, with interrupts
+ * off, is to Xen the end of the domain. */
     .globl event_upcall
 event_upcall:
     btrq $9, 16(%rsp)
-    iretq
+    cmpq $halt, (%rsp)
+    jne  1f
+    movq $awake, (%rsp)
+1:  iretq
 
 /* The C library is linked as it is: its `syscall` instruction, executed in ring 0, lands here, with
  * the return address in RCX. All registers but RAX, RCX and R11 are kept. The caller may be using

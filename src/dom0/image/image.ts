@@ -26,7 +26,9 @@ bundle_end:
 `;
 
 /** Runs `work` with a new directory, which is gone afterwards. */
-async function inScratch<Result>(work: (directory: string) => Promise<Result>): Promise<Result> {
+export async function inScratch<Result>(
+  work: (directory: string) => Promise<Result>,
+): Promise<Result> {
   const directory = await mkdtemp(join(tmpdir(), 'paravane-image-'));
   try {
     return await work(directory);

@@ -31,6 +31,11 @@ export interface XenObject {
    * signalled and is masked now, `timer` once after `wakeAt`.
    */
   listen(event: (port: number) => void, timer: () => void): void;
+  /**
+   * Takes the function that is told, once, of an error that nobody has caught, or of what a promise
+   * was rejected with in vain. The domain ends with `SHUTDOWN_crash` 3 s later at the latest.
+   */
+  onFailure(failure: (error: unknown) => void): void;
   /** When `timer` is to be called, by `now_ms`; `Infinity` is never. The last call counts. */
   wakeAt(deadline_ms: number): void;
 

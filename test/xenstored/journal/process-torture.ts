@@ -10,7 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { errorCode } from '../../../src/base/errors.ts';
 import { silentLog } from '../../../src/base/log.ts';
 import { Prng } from '../../../src/base/prng.ts';
-import { connectXenstoreSocket, followXenstoreSocket } from '../../../src/node/xenstore-socket.ts';
+import { loadNative } from '../../../src/hypervisor/linux/native.ts';
+import { followXenstore } from '../../../src/node/xenstore-access.ts';
+import { connectXenstoreSocket } from '../../../src/node/xenstore-socket.ts';
 import { Stepper } from '../../../src/xenbus/stepper.ts';
 import type { XenstoreClient } from '../../../src/xenstore/client.ts';
 import type { Xenstore } from '../../../src/xenstore/xenstore.ts';
@@ -186,7 +188,9 @@ class Follower {
   }
 
   static async start(daemon: Daemon): Promise<Follower> {
-    const follower = new Follower(await followXenstoreSocket(silentLog, daemon.socket));
+    const follower = new Follower(
+      await followXenstore({ native: loadNative, path: daemon.socket }, silentLog),
+    );
     await follower.store.watch(TOP, (path) => {
       follower.changed.add(path);
       follower.looking.wake();

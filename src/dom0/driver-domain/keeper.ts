@@ -1,0 +1,156 @@
+/**
+ * Keeps a driver domain there. When it ends, whatever the reason, it is made again under the same
+ * domid, with the devices that it served: guests see a pause. Only an orderly shutdown, which is what
+ * an operator asks for, is final.
+ */
+import { SHUTDOWN_poweroff } from '../../abi/sched.ts';
+import { type Clock, sleep } from '../../base/clock.ts';
+import { errorCode, errorMessage } from '../../base/errors.ts';
+import { type DomId, domId } from '../../base/ids.ts';
+import type { Log } from '../../base/log.ts';
+import type { DomainControl } from '../../hypervisor/contract.ts';
+import { CRASH_KEY } from '../../xenbus/crash-report.ts';
+import { Stepper } from '../../xenbus/stepper.ts';
+import { domainHome } from '../../xenstore/path.ts';
+import type { Xenstore, XenstoreWatch } from '../../xenstore/xenstore.ts';
+import { findDomain } from '../domain-name.ts';
+import { restoreDevices } from './devices.ts';
+import type { Toolstack } from './toolstack.ts';
+
+export interface KeeperParts {
+  readonly xenstore: Xenstore;
+  readonly domainControl: DomainControl;
+  readonly toolstack: Toolstack;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How often a domain is looked at while it is torn down. */
+const LOOK_MS = 100;
+/**
+ * Before a domain is made again. libxl refuses a domid within the second in which it was given up. Each
+ * further try waits twice as long, so that a domain that ends as soon as it runs does not keep dom0 busy.
+ */
+const PAUSE_MIN_MS = 1100;
+const PAUSE_MAX_MS = 20_000;
+/** One that has lived for so long has not ended for the reason for which the last one did. */
+const SETTLED_MS = 60_000;
+
+/** Where the domid is kept, for a keeper that begins after its domain has ended. */
+const recordPath = (name: string) => `/tool/paravane/driver-domain/${name}`;
+
+export class DriverDomainKeeper {
+  private readonly parts: KeeperParts;
+  private readonly name: string;
+  private readonly stepper: Stepper;
+  private domid: DomId | undefined;
+  private watch: XenstoreWatch | undefined;
+  private started_ms = 0;
+  /** How often in a row it was tried to make the domain, none of which has settled. */
+  private attempts = 0;
+  /** The operator has shut the domain down. */
+  private over = false;
+  private closed = false;
+
+  private constructor(parts: KeeperParts, name: string) {
+    this.parts = parts;
+    this.name = name;
+    this.stepper = new Stepper(() => this.guardedLook());
+  }
+
+  /**
+   * Resolves when the domain runs, or is about to be made again where a former keeper left it gone.
+   * Rejects with `XenError` when it cannot be made the first time.
+   */
+  static async open(parts: KeeperParts): Promise<DriverDomainKeeper> {
+    const name = await parts.toolstack.name();
+    const keeper = new DriverDomainKeeper(parts, name);
+    keeper.domid = (await keeper.running()) ?? (await keeper.former());
+    if (keeper.domid === undefined) await keeper.make();
+    keeper.watch = await parts.xenstore.watch('@releaseDomain', () => keeper.stepper.wake());
+    return keeper;
+  }
+
+  /** The domain's number; while it is being made again, the one it will have. */
+  get current(): DomId | undefined {
+    return this.domid;
+  }
+
+  /** Keeps the domain no longer. It runs on. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.watch?.close().catch(() => {});
+    await this.stepper.stop();
+  }
+
+  private async running(): Promise<DomId | undefined> {
+    try {
+      return await findDomain(this.parts.xenstore, this.name);
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  private async former(): Promise<DomId | undefined> {
+    const record = await this.parts.xenstore.readIfPresent(recordPath(this.name));
+    return record === undefined ? undefined : domId(Number(record));
+  }
+
+  private async guardedLook(): Promise<void> {
+    try {
+      await this.look();
+    } catch (error) {
+      this.parts.log.error(`domain ${this.name}: ${errorMessage(error)}`);
+      this.lookAgain();
+    }
+  }
+
+  /** Looks how the domain is, and does the next thing that follows. */
+  private async look(): Promise<void> {
+    const { domainControl, toolstack, xenstore, log } = this.parts;
+    const { domid } = this;
+    if (domid === undefined || this.over || this.closed) return;
+    const info = domainControl.info(domid);
+    if (info === undefined) return this.makeAgain();
+    if (info.dying) return this.lookAgain();
+    if (!info.shutdown) return;
+    this.over = info.shutdownReason === SHUTDOWN_poweroff;
+    const crash = await this.parts.xenstore.readIfPresent(`${domainHome(domid)}/${CRASH_KEY}`);
+    log.warn(`domain ${this.name} has ended`, { domid, reason: info.shutdownReason, crash });
+    await toolstack.destroy(domid);
+    if (this.over) await xenstore.remove(recordPath(this.name));
+    else this.lookAgain();
+  }
+
+  private async makeAgain(): Promise<void> {
+    const { clock } = this.parts;
+    if (clock.now_ms() - this.started_ms > SETTLED_MS) this.attempts = 0;
+    const pause_ms = Math.min(PAUSE_MIN_MS * 2 ** this.attempts, PAUSE_MAX_MS);
+    this.attempts++;
+    await sleep(clock, pause_ms);
+    if (!this.closed) await this.make();
+  }
+
+  /** Makes the domain, gives it what it served, and lets it run. */
+  private async make(): Promise<void> {
+    const { xenstore, toolstack, clock, log } = this.parts;
+    const domid = await toolstack.create(this.domid);
+    this.domid = domid;
+    try {
+      await xenstore.write(recordPath(this.name), String(domid));
+      const devices = await restoreDevices(xenstore, domid);
+      await toolstack.unpause(domid);
+      log.info(`domain ${this.name} runs`, { domid, devices: devices.length });
+    } catch (error) {
+      // Half of it would be there for good.
+      await toolstack.destroy(domid);
+      throw error;
+    }
+    this.started_ms = clock.now_ms();
+  }
+
+  private lookAgain(): void {
+    this.parts.clock.after(LOOK_MS, () => this.stepper.wake());
+  }
+}

@@ -1,0 +1,96 @@
+/** Ways to xenstored. A pty stands for /dev/xen/xenbus: a device that carries bytes both ways. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Clock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { loadNative } from '../../src/hypervisor/linux/native.ts';
+import { nodeClock } from '../../src/node/clock.ts';
+import { Pty } from '../../src/node/pty.ts';
+import { connectXenstore, followXenstore } from '../../src/node/xenstore-access.ts';
+import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
+
+let directory: string;
+let xenstored: Xenstored;
+let device: Pty;
+const saved = process.env.XENSTORED_PATH;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'paravane-'));
+  xenstored = startXenstored({ clock: nodeClock, log: silentLog });
+  device = new Pty(loadNative());
+  delete process.env.XENSTORED_PATH;
+});
+
+afterEach(() => {
+  xenstored.close();
+  device.close();
+  rmSync(directory, { recursive: true });
+  if (saved === undefined) delete process.env.XENSTORED_PATH;
+  else process.env.XENSTORED_PATH = saved;
+});
+
+const native = loadNative;
+
+test('a device carries requests, replies and events', async () => {
+  xenstored.attachSocket(device, 'kernel');
+  const client = await connectXenstore({ native, path: device.path });
+  const fired = new Promise<string>((resolve) => {
+    void client.watch('/tool', (path) => {
+      if (path !== '/tool') resolve(path);
+    });
+  });
+  await client.write('/tool/greeting', 'hello');
+  expect(await client.read('/tool/greeting')).toBe('hello');
+  expect(await fired).toBe('/tool/greeting');
+  client.close();
+});
+
+test('XENSTORED_PATH may name a socket or a device', async () => {
+  const path = join(directory, 'socket');
+  const listener = await listenXenstoreSocket(loadNative(), path, (stream) =>
+    xenstored.attachSocket(stream, 'client'),
+  );
+  xenstored.attachSocket(device, 'kernel');
+  for (const way of [path, device.path]) {
+    process.env.XENSTORED_PATH = way;
+    const client = await connectXenstore({ native });
+    await client.write('/tool/way', way);
+    expect(await client.read('/tool/way')).toBe(way);
+    client.close();
+  }
+  listener.close();
+});
+
+test('a client that follows xenstored goes on at the socket where it began', async () => {
+  const path = join(directory, 'socket');
+  const listen = () =>
+    listenXenstoreSocket(loadNative(), path, (stream) => xenstored.attachSocket(stream, 'client'));
+  let listener = await listen();
+  const client = await followXenstore({ native, path }, silentLog);
+  await client.write('/tool/a', '1');
+  xenstored.close();
+  listener.close();
+  xenstored = startXenstored({ clock: nodeClock, log: silentLog });
+  listener = await listen();
+  await client.write('/tool/a', '2');
+  expect(await client.read('/tool/a')).toBe('2');
+  client.close();
+  listener.close();
+});
+
+test('a device behind which no xenstored answers is given up', async () => {
+  // The time there is to answer is over at once.
+  const clock: Clock = { ...nodeClock, after: (_, callback) => nodeClock.after(0, callback) };
+  await expect(connectXenstore({ native, path: device.path, clock })).rejects.toThrow(
+    `${device.path}: no xenstored has answered for 30 s (ETIMEDOUT)`,
+  );
+});
+
+test('a way that is neither is refused with its name', async () => {
+  const path = join(directory, 'nothing');
+  await expect(connectXenstore({ native, path })).rejects.toMatchObject({ code: 'ENOENT' });
+  await expect(connectXenstore({ native, path })).rejects.toThrow(path);
+});
