@@ -21,9 +21,11 @@ const NAME = 'blkback';
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
 
+/** Emulated, and beside others, the domain may take longer for one turn than it may elsewhere. */
 const config = (image: string) => `name="${NAME}"
 type="pvh"
 kernel="${image}"
+extra="turn_limit_ms=60000"
 memory=16
 shadow_memory=2
 on_crash="destroy"
