@@ -1,13 +1,13 @@
 /** xenstored as a domain of its own, which serves dom0's kernel, Xen's tools and a guest. */
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { PARAVANE, startOurs } from '../../scripts/lab/host.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
 import { ownLab } from './shared-lab.ts';
 
 const INIT_XENSTORE_DOMAIN = '/usr/lib/xen-4.17/bin/init-xenstore-domain';
-const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
 const LIMIT_MS = 120_000;
 
 const scratch = scratchDirectory();
@@ -29,8 +29,10 @@ test('a stub domain is xenstored for dom0, its tools and a guest', async () => {
       await lab.run('xl domid Xenstore'),
     );
 
-    // Ours needs the socket of an xenstored in dom0. Without either, xl gives a new domain up.
-    lab.start([C_XENCONSOLED, '-i']);
+    // There is no socket: our daemons and commands go through dom0's kernel.
+    await Promise.all([startOurs(lab, 'xenconsoled', '--log', 'all'), startOurs(lab, 'blkback')]);
+    const listed = await lab.run(['node', PARAVANE, 'read', '/tool/xenstored/domid']);
+    expect(listed.trim()).toBe((await lab.run('xl domid Xenstore')).trim());
     const watcher = lab.start(['xenstore-watch', '@introduceDomain', '@releaseDomain']);
     await watcher.waitFor(/@introduceDomain.*@releaseDomain/s, LIMIT_MS);
     const config = `name="granter"\ntype="pvh"\nkernel="${granter}"\nmemory=8\nshadow_memory=2\n`;
