@@ -40,6 +40,8 @@ export interface HostDevice {
   readonly back: string;
 }
 
+const ignore = () => {};
+
 export class SimHost {
   readonly world: SimWorld;
   /** What services logged, as `warn: message {fields}`. */
@@ -50,7 +52,8 @@ export class SimHost {
   private readonly xenstored: Xenstored;
   private readonly guests: HostGuest[] = [];
   private readonly processes: HostProcess[] = [];
-  private running = false;
+  /** Settled when whoever runs the world has ended that. */
+  private runner: Promise<void> | undefined;
 
   constructor(seed = 1, faults: Partial<FaultPlan> = {}) {
     this.world = new SimWorld({ seed, faults });
@@ -68,30 +71,35 @@ export class SimHost {
     this.tools = this.connect(clock, 'tools');
   }
 
-  /** Runs the world until the promise is settled. */
+  /**
+   * Runs the world until the promise is settled. Within the world, where others run it already, only
+   * waits, for as long as they do.
+   */
   async finish<T>(promise: Promise<T>): Promise<T> {
-    // Somebody within the world calls: it runs already.
-    if (this.running) return promise;
-    this.running = true;
-    try {
-      return await this.world.finish(promise);
-    } finally {
-      this.running = false;
+    while (this.runner !== undefined) {
+      const settled = promise.then(ignore, ignore).then(() => true);
+      if (await Promise.race([settled, this.runner.then(() => false)])) return promise;
     }
+    return this.running(this.world.finish(promise));
   }
 
   /** Lets everybody do what is to do. */
   async settle(for_ms = 1000): Promise<void> {
-    if (this.running) return sleep(this.world.clock, for_ms);
+    if (this.runner !== undefined) return this.finish(sleep(this.world.clock, for_ms));
     await this.run({ for_ms });
   }
 
   async run(options: Parameters<SimWorld['run']>[0]): Promise<void> {
-    this.running = true;
+    await this.running(this.world.run(options));
+  }
+
+  private async running<T>(run: Promise<T>): Promise<T> {
+    const runner = run.then(ignore, ignore);
+    this.runner = runner;
     try {
-      await this.world.run(options);
+      return await run;
     } finally {
-      this.running = false;
+      if (this.runner === runner) this.runner = undefined;
     }
   }
 
