@@ -8,28 +8,20 @@ import {
 } from '../../src/abi/io/netif.ts';
 import { MAPPING_ENTRIES_MAX } from '../../src/net/steering.ts';
 import type { HostGuest } from '../xenbus/sim-host.ts';
-import { NetHost } from './net-host.ts';
+import type { NetHost } from './net-host.ts';
 import { packet } from './packets.ts';
-import { RawFront } from './raw-front.ts';
+import type { RawFront } from './raw-front.ts';
+import { expectNothingLeft, startRawGuest } from './raw-guest.ts';
 
 let host: NetHost;
 let guest: HostGuest;
 let front: RawFront;
 
 beforeEach(async () => {
-  host = await NetHost.start();
-  guest = await host.guest();
-  await host.attachVif(guest);
-  front = new RawFront(host, guest);
+  ({ host, guest, front } = await startRawGuest());
 });
 
-afterEach(async () => {
-  await host.destroy(guest, [front.device]);
-  expect(host.bus.paths).toEqual([]);
-  expect([...host.plugged.keys()]).toEqual([]);
-  expect(await host.tree('/local/domain/0')).toEqual([]);
-  expect(await host.endAll()).toEqual([]);
-});
+afterEach(() => expectNothingLeft({ host, guest, front }));
 
 describe('the control ring', () => {
   const GET_FLAGS = 1;

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NETTXF_csum_blank, NETTXF_extra_info, NETTXF_more_data } from '../../src/abi/io/netif.ts';
 import { GROUPS_MAX } from '../../src/net/multicast-filter.ts';
 import type { HostGuest } from '../xenbus/sim-host.ts';
-import { NetHost } from './net-host.ts';
+import type { NetHost } from './net-host.ts';
 import { frame, MAC_B, packet, pattern } from './packets.ts';
 import { RawFront } from './raw-front.ts';
+import { expectNothingLeft, startRawGuest } from './raw-guest.ts';
 
 let host: NetHost;
 let guest: HostGuest;
@@ -16,19 +17,10 @@ const ERROR = -1;
 const NULL = 1;
 
 beforeEach(async () => {
-  host = await NetHost.start();
-  guest = await host.guest();
-  await host.attachVif(guest);
-  front = new RawFront(host, guest);
+  ({ host, guest, front } = await startRawGuest());
 });
 
-afterEach(async () => {
-  await host.destroy(guest, [front.device]);
-  expect(host.bus.paths).toEqual([]);
-  expect([...host.plugged.keys()]).toEqual([]);
-  expect(await host.tree('/local/domain/0')).toEqual([]);
-  expect(await host.endAll()).toEqual([]);
-});
+afterEach(() => expectNothingLeft({ host, guest, front }));
 
 /** An honest packet gets through. */
 async function expectService(): Promise<void> {

@@ -3,28 +3,20 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { NETRXF_more_data } from '../../src/abi/io/netif.ts';
 import { EXPIRY_MS, STALL_MS, WAITING_BYTES_MAX } from '../../src/net/back-receive.ts';
 import type { HostGuest } from '../xenbus/sim-host.ts';
-import { NetHost } from './net-host.ts';
+import type { NetHost } from './net-host.ts';
 import { frame, packet, pattern } from './packets.ts';
-import { RawFront } from './raw-front.ts';
+import type { RawFront } from './raw-front.ts';
+import { expectNothingLeft, startRawGuest } from './raw-guest.ts';
 
 let host: NetHost;
 let guest: HostGuest;
 let front: RawFront;
 
 beforeEach(async () => {
-  host = await NetHost.start();
-  guest = await host.guest();
-  await host.attachVif(guest);
-  front = new RawFront(host, guest);
+  ({ host, guest, front } = await startRawGuest());
 });
 
-afterEach(async () => {
-  await host.destroy(guest, [front.device]);
-  expect(host.bus.paths).toEqual([]);
-  expect([...host.plugged.keys()]).toEqual([]);
-  expect(await host.tree('/local/domain/0')).toEqual([]);
-  expect(await host.endAll()).toEqual([]);
-});
+afterEach(() => expectNothingLeft({ host, guest, front }));
 
 describe('a guest that takes no frames', () => {
   const many = (count: number) =>
