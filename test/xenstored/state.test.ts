@@ -137,6 +137,22 @@ describe('a xenstored that takes over', () => {
     expect(guest.take().reply).toBe('!EINVAL');
   });
 
+  test('knows what was in the way of an open transaction before', async () => {
+    const guest = await sim.guestWithHome(1);
+    await sim.ask(guest, XS_WRITE, 'read|old');
+    const transaction = Number.parseInt(
+      (await sim.reply(guest, XS_TRANSACTION_START, '|')) ?? '',
+      10,
+    );
+    expect(await sim.reply(guest, XS_READ, 'read|', transaction)).toBe('old');
+    await sim.ask(guest, XS_WRITE, 'written|old', transaction);
+    await sim.ask(tools, XS_WRITE, '/local/domain/1/read|new');
+    takeOver();
+    await sim.settle();
+    expect(await sim.reply(guest, XS_TRANSACTION_END, 'T|', transaction)).toBe('!EAGAIN');
+    expect(await sim.reply(guest, XS_READ, 'written|')).toBe('!ENOENT');
+  });
+
   test('removes whoever died in between, and tells of it', async () => {
     await sim.guestWithHome(1);
     await sim.ask(tools, XS_WATCH, '@releaseDomain|t|');
