@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 /** What may become garbage before it is collected, in percent of what is in use. */
-const GARBAGE_PERCENT = 30;
+const GARBAGE_PERCENT = 60;
 
 /**
  * Lets garbage be collected before there is much of it, for the whole process: V8 on its own lets

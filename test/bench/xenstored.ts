@@ -45,8 +45,8 @@ interface Counts {
 const COUNTS: Counts = {
   rounds: 5,
   iterations: 3000,
-  requests: 300,
-  writes: 300,
+  requests: 1500,
+  writes: 500,
   guestStarts: 5,
   memoryNodes: 100_000,
 };
