@@ -18,12 +18,18 @@ export const DAEMON_CPU = 1;
 /** Domains that there are, as far as Xen is asked, from dom0 up. */
 const DOMAINS = 64;
 
-function commandOf(side: DaemonSide, directory: string): string[] {
+interface DaemonSettings {
+  /** Whether ours keeps a journal in its directory. */
+  readonly journal?: boolean;
+}
+
+function commandOf(side: DaemonSide, directory: string, { journal }: DaemonSettings): string[] {
   switch (side) {
     case 'ours':
       return [
         ...[OURS, 'run', 'xenstored'],
         ...['--no-domain-init', '--socket', join(directory, 'socket')],
+        ...(journal ? ['--journal', join(directory, 'journal')] : []),
       ];
     case 'c':
       return [C_XENSTORED, '-N'];
@@ -43,7 +49,7 @@ export class Daemon {
   readonly directory: string;
   private readonly child: ChildProcess;
 
-  private constructor(side: DaemonSide, directory: string) {
+  private constructor(side: DaemonSide, directory: string, settings: DaemonSettings) {
     this.side = side;
     this.directory = directory;
     mkdirSync(directory);
@@ -51,12 +57,16 @@ export class Daemon {
     // C's asks Xen whether there is a domain before it lets it own a node.
     writeFileSync(join(directory, 'domains'), 'r'.repeat(DOMAINS));
     const output = openSync(join(directory, 'log'), 'w');
-    const command = ['--cpu-list', `${DAEMON_CPU}`, ...commandOf(side, directory)];
+    const command = ['--cpu-list', `${DAEMON_CPU}`, ...commandOf(side, directory, settings)];
     this.child = spawn('taskset', command, { env, stdio: ['ignore', output, output] });
   }
 
-  static async start(side: DaemonSide, directory: string): Promise<Daemon> {
-    const daemon = new Daemon(side, directory);
+  static async start(
+    side: DaemonSide,
+    directory: string,
+    settings: DaemonSettings = {},
+  ): Promise<Daemon> {
+    const daemon = new Daemon(side, directory, settings);
     for (let tries = 0; !existsSync(daemon.socket); tries++) {
       if (tries === 1000 || daemon.child.exitCode !== null) {
         throw new Error(`${side}: ${readFileSync(join(directory, 'log'), 'latin1')}`);
