@@ -1,5 +1,7 @@
 /** Xenstore through the domain's own kernel, /dev/xen/xenbus: how any domain but xenstored's reaches it. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import { XsdSockmsg } from '../abi/io/xs_wire.ts';
+import { assert } from '../base/assert.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
@@ -42,9 +44,15 @@ class DeviceStream implements ByteStream {
     return this.attempt(() => readSync(this.fd, target));
   }
 
-  /** The driver takes any length at once. */
+  /**
+   * One packet a call: the driver takes the first that a write holds, reports the whole length as
+   * taken, and drops the rest.
+   */
   write(source: Uint8Array): number {
-    return this.attempt(() => writeSync(this.fd, source));
+    const { size } = XsdSockmsg;
+    const length = source.length < size ? size : size + XsdSockmsg.view(source).len;
+    assert(length <= source.length, 'what is written to the device begins with a whole packet');
+    return this.attempt(() => writeSync(this.fd, source, 0, length));
   }
 
   onReady(handler: () => void): void {

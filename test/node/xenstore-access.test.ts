@@ -1,8 +1,10 @@
 /** Ways to xenstored. A pty stands for /dev/xen/xenbus: a device that carries bytes both ways. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import fs, { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { XsdSockmsg } from '../../src/abi/io/xs_wire.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
@@ -46,6 +48,36 @@ test('a device carries requests, replies and events', async () => {
   expect(await client.read('/tool/greeting')).toBe('hello');
   expect(await fired).toBe('/tool/greeting');
   client.close();
+});
+
+/** Makes the pty do as Linux's driver: of each write one packet counts, and all of it is reported as taken. */
+function takeOnePacketAWrite(path: string): () => void {
+  const { writeSync } = fs;
+  fs.writeSync = ((fd: number, bytes: Uint8Array, ...rest: []) => {
+    if (readlinkSync(`/proc/self/fd/${fd}`) !== path) return writeSync(fd, bytes, ...rest);
+    const [offset = 0, length = bytes.length] = rest;
+    writeSync(fd, bytes, offset, Math.min(length, XsdSockmsg.size + XsdSockmsg.view(bytes).len));
+    return length;
+  }) as typeof writeSync;
+  syncBuiltinESMExports();
+  return () => {
+    fs.writeSync = writeSync;
+    syncBuiltinESMExports();
+  };
+}
+
+test('requests made together all reach a driver that takes one packet a write', async () => {
+  xenstored.attachSocket(device, 'kernel');
+  const restore = takeOnePacketAWrite(device.path);
+  try {
+    const client = await connectXenstore({ native, path: device.path });
+    const names = ['a', 'b', 'c'];
+    await Promise.all(names.map((name) => client.write(`/tool/names/${name}`, name)));
+    expect(await client.list('/tool/names')).toEqual(names);
+    client.close();
+  } finally {
+    restore();
+  }
 });
 
 test('XENSTORED_PATH may name a socket or a device', async () => {
