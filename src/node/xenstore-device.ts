@@ -1,7 +1,5 @@
 /** Xenstore through the domain's own kernel, /dev/xen/xenbus: how any domain but xenstored's reaches it. */
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { XsdSockmsg } from '../abi/io/xs_wire.ts';
-import { assert } from '../base/assert.ts';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { errorCode, errorMessage, XenError } from '../base/errors.ts';
 import { XenstoreClient } from '../xenstore/client.ts';
@@ -44,15 +42,9 @@ class DeviceStream implements ByteStream {
     return this.attempt(() => readSync(this.fd, target));
   }
 
-  /**
-   * One packet a call: the driver takes the first that a write holds, reports the whole length as
-   * taken, and drops the rest.
-   */
+  /** The driver takes one packet a call, of any length, and drops what follows it. */
   write(source: Uint8Array): number {
-    const { size } = XsdSockmsg;
-    const length = source.length < size ? size : size + XsdSockmsg.view(source).len;
-    assert(length <= source.length, 'what is written to the device begins with a whole packet');
-    return this.attempt(() => writeSync(this.fd, source, 0, length));
+    return this.attempt(() => writeSync(this.fd, source));
   }
 
   onReady(handler: () => void): void {
@@ -85,6 +77,12 @@ class DeviceStream implements ByteStream {
   }
 }
 
+/**
+ * Linux's driver queues a request without its payload, which stays where the next one is written to until
+ * it has gone to xenstored. Its answer tells that it has.
+ */
+const REQUESTS_MAX = 1;
+
 /** A client of the xenstored behind the device `path`. Throws `XenError` when it cannot be opened. */
 export function connectXenstoreDevice(native: NativePoll, path: string): XenstoreClient {
   let fd: number;
@@ -94,5 +92,5 @@ export function connectXenstoreDevice(native: NativePoll, path: string): Xenstor
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'ENOENT';
     throw new XenError(code, `open ${path}`, errorMessage(error), error);
   }
-  return new XenstoreClient(new DeviceStream(native, fd), nodeClock);
+  return new XenstoreClient(new DeviceStream(native, fd), nodeClock, REQUESTS_MAX);
 }

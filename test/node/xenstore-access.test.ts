@@ -12,6 +12,7 @@ import { nodeClock } from '../../src/node/clock.ts';
 import { Pty } from '../../src/node/pty.ts';
 import { connectXenstore, followXenstore } from '../../src/node/xenstore-access.ts';
 import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { HEADER_SIZE, PAYLOAD_MAX } from '../../src/xenstore/packet.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 
 let directory: string;
@@ -50,14 +51,23 @@ test('a device carries requests, replies and events', async () => {
   client.close();
 });
 
-/** Makes the pty do as Linux's driver: of each write one packet counts, and all of it is reported as taken. */
-function takeOnePacketAWrite(path: string): () => void {
+/**
+ * Makes the pty do as Linux's driver. Of each write one packet counts, and all of it is reported as taken.
+ * The packet's header is queued; its payload goes from the one buffer that the next write fills again.
+ */
+function actAsLinuxDriver(path: string): () => void {
   const { writeSync } = fs;
+  const buffer = new Uint8Array(HEADER_SIZE + PAYLOAD_MAX);
   fs.writeSync = ((fd: number, bytes: Uint8Array, ...rest: []) => {
     if (readlinkSync(`/proc/self/fd/${fd}`) !== path) return writeSync(fd, bytes, ...rest);
-    const [offset = 0, length = bytes.length] = rest;
-    writeSync(fd, bytes, offset, Math.min(length, XsdSockmsg.size + XsdSockmsg.view(bytes).len));
-    return length;
+    const length = HEADER_SIZE + XsdSockmsg.view(bytes).len;
+    const header = bytes.slice(0, HEADER_SIZE);
+    buffer.set(bytes.subarray(0, length));
+    setImmediate(() => {
+      buffer.set(header);
+      writeSync(fd, buffer, 0, length);
+    });
+    return bytes.length;
   }) as typeof writeSync;
   syncBuiltinESMExports();
   return () => {
@@ -66,9 +76,9 @@ function takeOnePacketAWrite(path: string): () => void {
   };
 }
 
-test('requests made together all reach a driver that takes one packet a write', async () => {
+test('requests made together reach xenstored whole through a driver that keeps one at a time', async () => {
   xenstored.attachSocket(device, 'kernel');
-  const restore = takeOnePacketAWrite(device.path);
+  const restore = actAsLinuxDriver(device.path);
   try {
     const client = await connectXenstore({ native, path: device.path });
     const names = ['a', 'b', 'c'];
