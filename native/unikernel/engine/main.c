@@ -18,7 +18,7 @@
 
 #define NS_PER_MS 1000000ull
 
-/* How long the script may run before it lets go; longer is taken for an endless loop. */
+/* How long the script may have the processor before it lets go; more is taken for an endless loop. */
 #define TURN_LIMIT_MS 10000
 #define TURN_LIMIT_OPTION "turn_limit_ms="
 
@@ -37,6 +37,7 @@ static int holds;
 static uint64_t end_deadline = UINT64_MAX;
 
 static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
+/* By clock_used(). */
 static uint64_t turn_start;
 
 /* The last promise that was rejected with nobody to hear of it. */
@@ -75,7 +76,7 @@ static void fail(JSContext *context, JSValue error) {
 static int is_turn_too_long(JSRuntime *runtime, void *opaque) {
   (void)runtime;
   (void)opaque;
-  if (clock_now() - turn_start < turn_limit_ns) return 0;
+  if (clock_used() - turn_start < turn_limit_ns) return 0;
   console_printf("unikernel: the script has not yielded for %d ms\n", turn_limit_ns / NS_PER_MS);
   return 1;
 }
@@ -114,7 +115,7 @@ static void run_jobs(JSContext *context) {
 }
 
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments) {
-  turn_start = clock_now();
+  turn_start = clock_used();
   if (JS_IsFunction(context, function)) {
     JSValue result = JS_Call(context, function, JS_UNDEFINED, count, arguments);
     if (JS_IsException(result)) fail(context, take_exception(context));
@@ -187,7 +188,7 @@ int engine_main(void) {
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "xen", xen_object_new(context));
   JS_FreeValue(context, global);
-  turn_start = clock_now();
+  turn_start = clock_used();
   if (!bundle_run(context)) domain_crash();
   run_jobs(context);
   serve(context);
