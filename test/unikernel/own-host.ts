@@ -5,14 +5,19 @@ import type { Hypervisor } from '../../src/hypervisor/contract.ts';
 import { XenstoreClient } from '../../src/xenstore/client.ts';
 import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
 import type { Xenstore } from '../../src/xenstore/xenstore.ts';
-import { startXenstored } from '../../src/xenstored/server.ts';
+import { startXenstored, type XenstoredParts } from '../../src/xenstored/server.ts';
 
 /** A client of a new xenstored, over a ring between the two. */
-export function startOwnStore(hypervisor: Hypervisor, clock: Clock, log: Log): XenstoreClient {
+export function startOwnStore(
+  hypervisor: Hypervisor,
+  clock: Clock,
+  log: Log,
+  more: Pick<XenstoredParts, 'journal'> = {},
+): XenstoreClient {
   const { domid, grants, events } = hypervisor;
   const page = grants.share(domid, 1, 'read-write');
   const channel = events.allocateUnbound(domid);
-  const xenstored = startXenstored({ hypervisor, clock, log });
+  const xenstored = startXenstored({ hypervisor, clock, log, ...more });
   xenstored.attachKernelRing(
     grants.map(domid, page.refs),
     events.bindInterdomain(domid, channel.port),

@@ -15,6 +15,10 @@ JSValue xen_object_new(JSContext *context);
 void xen_object_add_events(JSContext *context, JSValue object);
 void xen_object_add_memory(JSContext *context, JSValue object);
 void xen_object_add_control(JSContext *context, JSValue object);
+void xen_object_add_kept(JSContext *context, JSValue object);
+
+/* Closes all ports that the script has opened, but for those that were there before it. */
+void xen_object_close_ports(void);
 
 /* -- The event loop -- */
 
@@ -33,6 +37,8 @@ void engine_wake_at(uint64_t deadline);
 
 /* Something can still happen to the script while this is positive, as by an open port. */
 void engine_hold(int change);
+/* So can what is typed. */
+void engine_hold_console(bool hold);
 
 /* -- Arguments -- */
 

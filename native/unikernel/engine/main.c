@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "engine.h"
 #include "events.h"
+#include "kept.h"
 #include "mappings.h"
 #include "pages.h"
 
@@ -36,6 +37,12 @@ static int holds;
 #define LAST_WORDS_NS (3000 * NS_PER_MS)
 static uint64_t end_deadline = UINT64_MAX;
 
+/* A script that has failed is run anew where it has kept something, unless it fails sooner than this:
+ * then it would only fail again. */
+#define RESTART_AFTER_NS (5000 * NS_PER_MS)
+static uint64_t begun;
+static bool restarts;
+
 static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
 /* By clock_used(). */
 static uint64_t turn_start;
@@ -59,11 +66,24 @@ void engine_wake_at(uint64_t deadline) { timer_deadline = deadline; }
 
 void engine_hold(int change) { holds += change; }
 
+/* Whether typing at the console counts as one of the holds. */
+static bool holds_console;
+
+void engine_hold_console(bool hold) {
+  if (hold != holds_console) engine_hold(hold ? 1 : -1);
+  holds_console = hold;
+}
+
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments);
 
-/* The script has failed with `error`. It may say so to others, and then the domain ends. */
+/* The script has failed with `error`. It begins anew, or may say so to others, and then the domain ends. */
 static void fail(JSContext *context, JSValue error) {
   report_error(context, error);
+  if (kept_length() > 0 && clock_now() - begun >= RESTART_AFTER_NS) {
+    restarts = true;
+    JS_FreeValue(context, error);
+    return;
+  }
   if (!JS_IsFunction(context, listeners.failure)) domain_crash();
   /* What fails after that is on the console, and changes nothing. */
   const bool is_first = end_deadline == UINT64_MAX;
@@ -102,12 +122,12 @@ static void track_rejection(JSContext *context, JSValueConst promise, JSValueCon
 /* Promises that are settled run what waits for them. */
 static void run_jobs(JSContext *context) {
   JSContext *job;
-  for (;;) {
+  while (!restarts) {
     const int ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
     if (ran < 0) fail(job, take_exception(job));
     if (ran == 0) break;
   }
-  if (JS_IsUndefined(unheard_promise)) return;
+  if (restarts || JS_IsUndefined(unheard_promise)) return;
   JSValue reason = unheard_reason;
   JS_FreeValue(context, unheard_promise);
   unheard_promise = unheard_reason = JS_UNDEFINED;
@@ -143,7 +163,7 @@ static bool is_news(evtchn_port_t port) {
 }
 
 static void serve(JSContext *context) {
-  while (holds > 0 || timer_deadline != UINT64_MAX) {
+  while (!restarts && (holds > 0 || timer_deadline != UINT64_MAX)) {
     if (end_deadline <= clock_now()) break;
     const long port = events_next();
     if (port >= 0) {
@@ -182,8 +202,26 @@ static JSContext *start_engine(void) {
   return context;
 }
 
-int engine_main(void) {
-  read_options();
+/* Ends all that the script has had: pages first, whose ends are told through ports. */
+static void stop_engine(JSContext *context) {
+  engine_listen(context, JS_UNDEFINED, JS_UNDEFINED);
+  engine_on_failure(context, JS_UNDEFINED);
+  JS_FreeValue(context, unheard_promise);
+  JS_FreeValue(context, unheard_reason);
+  JSRuntime *runtime = JS_GetRuntime(context);
+  JS_FreeContext(context);
+  JS_FreeRuntime(runtime);
+  xen_object_close_ports();
+  kept_abandon();
+  timer_deadline = UINT64_MAX;
+  holds = 0;
+  holds_console = false;
+}
+
+/* Runs the script until nothing can happen to it, or until it has to begin anew. */
+static void run(void) {
+  begun = clock_now();
+  restarts = false;
   JSContext *context = start_engine();
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "xen", xen_object_new(context));
@@ -192,6 +230,15 @@ int engine_main(void) {
   if (!bundle_run(context)) domain_crash();
   run_jobs(context);
   serve(context);
+  if (restarts) stop_engine(context);
+}
+
+int engine_main(void) {
+  read_options();
+  for (run(); restarts; run()) {
+    console_printf("unikernel: the script begins anew, with %d bytes that it has kept\n",
+                   (uint64_t)kept_length());
+  }
   if (end_deadline != UINT64_MAX) domain_crash();
   domain_shutdown(SHUTDOWN_poweroff);
 }
