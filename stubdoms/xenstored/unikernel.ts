@@ -6,7 +6,8 @@
  *     --master-domid DOMID    the domain of that kernel, if it is not dom0
  *
  * Its journal is memory of the domain that outlives the script: when that has failed, the kernel runs it
- * anew, and it goes on from there as a process of dom0 goes on from its journal's file.
+ * anew, and it goes on from there as a process of dom0 goes on from its journal's file. A live update
+ * leaves the whole state there for the script of another image.
  */
 import { GNTTAB_RESERVED_XENSTORE } from '../../src/abi/grant_table.ts';
 import { XenError } from '../../src/base/errors.ts';
@@ -20,6 +21,9 @@ import { KeptBytes } from '../../src/hypervisor/unikernel/kept-bytes.ts';
 import { recover } from '../../src/xenstored/journal/recovery.ts';
 import { DEFAULT_OPTIONS } from '../../src/xenstored/options.ts';
 import { startXenstored } from '../../src/xenstored/server.ts';
+import type { ServerState } from '../../src/xenstored/state.ts';
+import { decodeState, isEncodedState } from '../../src/xenstored/state-encoding.ts';
+import { successionOf } from './image-succession.ts';
 
 const loop = eventLoop();
 const { xen } = loop;
@@ -37,6 +41,12 @@ const JOURNAL_GROWTH = { size_min: 64 * 1024, factor: 2 };
 /** The rings of guests outlive the script, and so does the journal: both end with the domain. */
 const EPOCH = 'this domain';
 
+/** A script that was asked to leave has left its state, one that has failed its journal. */
+function stateIn(kept: Uint8Array, log: Log): ServerState | undefined {
+  if (isEncodedState(kept)) return decodeState(kept).state;
+  return recover(kept, DEFAULT_OPTIONS.quotas, EPOCH, log);
+}
+
 /** Where there is memory for a journal, it and what the script before this one has left in it. */
 function openJournal(log: Log) {
   if (xen.memory().total < JOURNAL_MEMORY_MIN) {
@@ -46,9 +56,13 @@ function openJournal(log: Log) {
     return {};
   }
   const storage = new KeptBytes(xen);
-  const state = storage.found && recover(storage.found, DEFAULT_OPTIONS.quotas, EPOCH, log);
-  if (state !== undefined) log.info('took up the journal', { domains: state.domains.length });
-  return { state, journal: { storage, epoch: EPOCH, growth: JOURNAL_GROWTH } };
+  const state = storage.found && stateIn(storage.found, log);
+  if (state !== undefined) log.info('took up what was kept', { domains: state.domains.length });
+  return {
+    state,
+    journal: { storage, epoch: EPOCH, growth: JOURNAL_GROWTH },
+    succession: successionOf(xen, storage),
+  };
 }
 
 function start(): void {

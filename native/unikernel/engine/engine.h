@@ -40,6 +40,9 @@ void engine_hold(int change);
 /* So can what is typed. */
 void engine_hold_console(bool hold);
 
+/* Ends this script with its turn, and runs the bundle that was prepared. False: there is none. */
+bool engine_run_next(void);
+
 /* -- Arguments -- */
 
 /* Each throws TypeError or RangeError, naming `name`, and returns false. */
@@ -62,5 +65,15 @@ JSValue take_exception(JSContext *context);
 
 /* Runs the bundle. False: it is missing, broken or has thrown, and the console says so. */
 bool bundle_run(JSContext *context);
+
+/* Keeps the bundle that is in an image, to be run in place of the present one. A negative errno: there is
+ * none that is whole, or no room. */
+long bundle_prepare(const uint8_t *image, size_t length);
+/* Makes it the one that runs. False: there is none. */
+bool bundle_advance(void);
+/* Makes the one before that the one that runs. False: there is none, or the new one has settled. */
+bool bundle_go_back(void);
+/* The one that runs now has begun well. */
+void bundle_settle(void);
 
 #endif

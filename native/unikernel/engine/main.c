@@ -218,6 +218,11 @@ static void stop_engine(JSContext *context) {
   holds_console = false;
 }
 
+bool engine_run_next(void) {
+  restarts = bundle_advance();
+  return restarts;
+}
+
 /* Runs the script until nothing can happen to it, or until it has to begin anew. */
 static void run(void) {
   begun = clock_now();
@@ -227,16 +232,21 @@ static void run(void) {
   JS_SetPropertyStr(context, global, "xen", xen_object_new(context));
   JS_FreeValue(context, global);
   turn_start = clock_used();
-  if (!bundle_run(context)) domain_crash();
-  run_jobs(context);
-  serve(context);
+  if (bundle_run(context)) {
+    if (!restarts) bundle_settle();
+    run_jobs(context);
+    serve(context);
+  } else {
+    restarts = bundle_go_back();
+    if (!restarts) domain_crash();
+  }
   if (restarts) stop_engine(context);
 }
 
 int engine_main(void) {
   read_options();
   for (run(); restarts; run()) {
-    console_printf("unikernel: the script begins anew, with %d bytes that it has kept\n",
+    console_printf("unikernel: a script begins anew, with %d bytes that were kept\n",
                    (uint64_t)kept_length());
   }
   if (end_deadline != UINT64_MAX) domain_crash();

@@ -1,4 +1,5 @@
-/* The object `xen`: what a script leaves to itself for when it has failed and is run anew. */
+/* The object `xen`: what a script leaves to itself for when it has failed and is run anew, and to the
+ * one that takes its place. */
 #include "engine.h"
 #include "hypercall.h"
 #include "kept.h"
@@ -42,11 +43,22 @@ METHOD(forget_next) {
   return JS_UNDEFINED;
 }
 
+METHOD(prepare_next) {
+  uint8_t *image;
+  size_t length;
+  if (!bytes_argument(context, arguments[0], "image", &image, &length)) return JS_EXCEPTION;
+  return JS_NewInt64(context, bundle_prepare(image, length));
+}
+
+METHOD(run_next) { return JS_NewBool(context, engine_run_next()); }
+
 static const JSCFunctionListEntry methods[] = {
     JS_CFUNC_DEF("kept", 0, kept),
     JS_CFUNC_DEF("keep", 2, keep),
     JS_CFUNC_DEF("keepNext", 1, keep_next),
     JS_CFUNC_DEF("forgetNext", 0, forget_next),
+    JS_CFUNC_DEF("prepareNext", 1, prepare_next),
+    JS_CFUNC_DEF("runNext", 0, run_next),
 };
 
 void xen_object_add_kept(JSContext *context, JSValue object) {

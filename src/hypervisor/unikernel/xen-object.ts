@@ -99,6 +99,13 @@ export interface XenObject {
   keepNext(from: number): number;
   /** Lets go of the next ones. */
   forgetNext(): void;
+  /** Keeps the bundle that is in an image, to run it in place of this one; 0 or a negative errno. */
+  prepareNext(image: Uint8Array): number;
+  /**
+   * Ends this script with its turn and runs the bundle that was prepared; false where there is none. One
+   * that fails at once is followed by this one again.
+   */
+  runNext(): boolean;
   /** Ends the domain with a `SHUTDOWN_…` of sched.h. */
   shutDown(reason: number): never;
 }
