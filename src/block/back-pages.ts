@@ -3,7 +3,7 @@
  *
  * A front end that offers persistent grants uses the same pages again and again: each is mapped
  * when it is first seen and stays, so the disk's data moves straight between the file and the
- * guest's memory. Every other page is copied by Xen through memory of ours: mapping and unmapping a
+ * guest's memory. What one request needs is mapped by one call, and let go by one. Every other page is copied by Xen through memory of ours: mapping and unmapping a
  * page for one request costs more than copying it, and a page that was granted for reading only
  * cannot be mapped at all (`GrantTable.map` says why).
  *
@@ -18,16 +18,25 @@ import { type BackRequest, INDIRECT_SEGMENTS_MAX, type RequestSegment } from './
 
 /** As many as Linux's blkback keeps: a one-page ring of requests that are all different. */
 export const PERSISTENT_PAGES_MAX = 1056;
-/** A page that no request used for this long, at most twice as long, is let go; as in Linux's blkback. */
+/**
+ * Pages that no request used for this long, at most twice as long, are let go; Linux's blkback waits as
+ * long.
+ */
 export const PERSISTENT_IDLE_MS = 60_000;
 
-interface PersistentPage {
+/** Pages that were mapped together, and are unmapped together. */
+interface PersistentRun {
+  readonly refs: readonly GrantRef[];
   readonly pages: Pages;
-  readonly bytes: Uint8Array;
   /** Segments of requests under way. */
   users: number;
   /** Since idle pages were last looked for. No clock is read for each request. */
   wasUsed: boolean;
+}
+
+interface PersistentPage {
+  readonly run: PersistentRun;
+  readonly bytes: Uint8Array;
 }
 
 export interface GuestPagesParts {
@@ -50,6 +59,7 @@ export class RequestPages {
 export class GuestPages {
   private readonly parts: GuestPagesParts;
   private readonly persistent = new Map<GrantRef, PersistentPage>();
+  private readonly runs = new Set<PersistentRun>();
   private readonly free: Uint8Array[] = [];
   private readonly batch: CopyBatch;
   private idleTimer: Timer | undefined;
@@ -66,9 +76,10 @@ export class GuestPages {
 
   /** Copies the beginning of a page of the front end's. Throws EINVAL when the grant is no good. */
   readPage(ref: GrantRef, target: Uint8Array): void {
-    const mapped = this.persistentPage(ref);
+    if (!this.persistent.has(ref)) this.mapRun([ref]);
+    const mapped = this.persistent.get(ref);
     if (mapped !== undefined) {
-      mapped.wasUsed = true;
+      mapped.run.wasUsed = true;
       target.set(mapped.bytes.subarray(0, target.length));
       return;
     }
@@ -78,11 +89,12 @@ export class GuestPages {
 
   /** Windows onto the segments of a request; what the disk puts there reaches the guest by `storeRead`. */
   acquire(request: BackRequest, into: RequestPages): void {
+    this.mapMissing(request);
     for (let index = 0; index < request.segmentCount; index++) {
       const segment = request.segments[index]!;
-      const mapped = this.persistentPage(segment.ref);
+      const mapped = this.persistent.get(segment.ref);
       const copied = mapped === undefined ? this.freePage() : undefined;
-      if (mapped !== undefined) mapped.users++;
+      if (mapped !== undefined) mapped.run.users++;
       into.mapped[index] = mapped;
       into.copied[index] = copied;
       into.windows[index] =
@@ -119,8 +131,8 @@ export class GuestPages {
       if (mapped === undefined) {
         this.free.push(pages.copied[index]!);
       } else {
-        mapped.users--;
-        mapped.wasUsed = true;
+        mapped.run.users--;
+        mapped.run.wasUsed = true;
       }
     }
     pages.windows.length = 0;
@@ -131,49 +143,65 @@ export class GuestPages {
   /** Unmaps every page. All requests must have been released. */
   close(): void {
     this.idleTimer?.cancel();
-    for (const page of this.persistent.values()) {
-      assert(page.users === 0, 'no page is unmapped under a request');
-      page.pages.close();
+    for (const run of this.runs) {
+      assert(run.users === 0, 'no page is unmapped under a request');
+      this.unmapRun(run);
     }
-    this.persistent.clear();
     this.free.length = 0;
   }
 
-  /** The page, mapped; `undefined` for one that is to be copied. */
-  private persistentPage(ref: GrantRef): PersistentPage | undefined {
-    return this.persistent.get(ref) ?? this.mapPage(ref);
+  /** Maps what of the request's pages is not mapped; a page that stays without is to be copied. */
+  private mapMissing(request: BackRequest): void {
+    if (!this.parts.persistent) return;
+    let missing: Set<GrantRef> | undefined;
+    for (let index = 0; index < request.segmentCount; index++) {
+      const { ref } = request.segments[index]!;
+      if (this.persistent.has(ref)) continue;
+      missing ??= new Set();
+      missing.add(ref);
+    }
+    if (missing === undefined || this.mapRun([...missing]) || missing.size === 1) return;
+    // One that is no good must not take the others their place.
+    for (const ref of missing) this.mapRun([ref]);
   }
 
-  private mapPage(ref: GrantRef): PersistentPage | undefined {
+  /** Maps all of `refs`, or none; whether it did. */
+  private mapRun(refs: readonly GrantRef[]): boolean {
     const { grants, peer, persistent, clock } = this.parts;
-    if (!persistent || this.persistent.size >= PERSISTENT_PAGES_MAX) return undefined;
+    if (!persistent || this.persistent.size + refs.length > PERSISTENT_PAGES_MAX) return false;
     let pages: Pages;
     try {
-      pages = grants.map(peer, [ref]);
+      pages = grants.map(peer, refs);
     } catch (error) {
       // A bad grant, or a limit of this host's. The copy goes through or says what is wrong.
-      if (error instanceof XenError) return undefined;
+      if (error instanceof XenError) return false;
       throw error;
     }
-    const page = { pages, bytes: pages.page(0), users: 0, wasUsed: true };
-    this.persistent.set(ref, page);
+    const run = { refs, pages, users: 0, wasUsed: true };
+    this.runs.add(run);
+    refs.forEach((ref, index) => {
+      this.persistent.set(ref, { run, bytes: pages.page(index) });
+    });
     this.idleTimer ??= clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle());
-    return page;
+    return true;
+  }
+
+  private unmapRun(run: PersistentRun): void {
+    run.pages.close();
+    for (const ref of run.refs) this.persistent.delete(ref);
+    this.runs.delete(run);
   }
 
   private dropIdle(): void {
     const { clock } = this.parts;
-    for (const [ref, page] of this.persistent) {
-      if (page.users === 0 && !page.wasUsed) {
-        page.pages.close();
-        this.persistent.delete(ref);
-      }
-      page.wasUsed = false;
+    for (const run of this.runs) {
+      if (run.users === 0 && !run.wasUsed) this.unmapRun(run);
+      run.wasUsed = false;
     }
     // Memory of ours too: what a burst needed is not kept for ever.
     this.free.length = 0;
     this.idleTimer =
-      this.persistent.size > 0 ? clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle()) : undefined;
+      this.runs.size > 0 ? clock.after(PERSISTENT_IDLE_MS, () => this.dropIdle()) : undefined;
   }
 
   private freePage(): Uint8Array {

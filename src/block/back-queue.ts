@@ -31,10 +31,12 @@ export const REQUESTS_MAX = 64;
 /** No further request is taken while those under way have this many pages between them. */
 const PAGES_IN_FLIGHT_MAX = 2048;
 /**
- * Requests taken in one turn of the event loop. A disk may have done each of them at once and the front
- * end, on another processor, ask on without end: others get their turn in between.
+ * Once the requests taken in one turn of the event loop have so many pages between them, others get their
+ * turn; a request without any counts as a page. A disk may have done each of them at once and the front
+ * end, on another processor, ask on without end; and a page that is mapped for the first time costs a call
+ * of Xen's that is dear where the host is itself emulated.
  */
-const TURN_REQUESTS_MAX = 128;
+const TURN_PAGES_MAX = 128;
 /**
  * A refused request is answered this much later, so that a front end which asks for nothing but
  * nonsense cannot keep the process busy with refusing.
@@ -84,7 +86,8 @@ export class BackQueue {
   private pagesInFlight = 0;
   private stopped = false;
   private drained: (() => void) | undefined;
-  private turnLeft = TURN_REQUESTS_MAX;
+  /** Pages that requests may still have in this turn. */
+  private turnLeft = TURN_PAGES_MAX;
   /** Runs in the next turn, for what this one has no room for. */
   private nextTurn: Timer | undefined;
   private readonly allowance: SignalAllowance;
@@ -139,7 +142,7 @@ export class BackQueue {
 
   private signalled(): void {
     const before = this.count;
-    this.turnLeft = TURN_REQUESTS_MAX;
+    this.turnLeft = TURN_PAGES_MAX;
     this.takeRequests();
     if (!this.stopped) this.allowance.spend(this.count === before && this.hasRoom);
   }
@@ -156,13 +159,12 @@ export class BackQueue {
         for (let requests = ring.unconsumedRequests(); requests > 0; requests--) {
           // The next answer makes room and comes back here.
           if (!this.hasRoom) return;
-          if (this.turnLeft === 0) {
+          if (this.turnLeft <= 0) {
             this.takeLater();
             return;
           }
-          this.turnLeft--;
           ring.takeRequest(this.parser.slot);
-          this.accept();
+          this.turnLeft -= Math.max(1, this.accept());
         }
       } while (ring.finalCheckForRequests());
     } catch (error) {
@@ -174,12 +176,13 @@ export class BackQueue {
   private takeLater(): void {
     this.nextTurn ??= this.parts.clock.after(0, () => {
       this.nextTurn = undefined;
-      this.turnLeft = TURN_REQUESTS_MAX;
+      this.turnLeft = TURN_PAGES_MAX;
       this.takeRequests();
     });
   }
 
-  private accept(): void {
+  /** Takes the request in the parser's slot up; returns how many pages it has. */
+  private accept(): number {
     const place = this.placeAt(this.count);
     this.count++;
     place.done = false;
@@ -190,8 +193,10 @@ export class BackQueue {
       place.request.segmentCount = 0;
       place.refusal = error;
     }
-    this.pagesInFlight += place.request.segmentCount;
+    const pages = place.request.segmentCount;
+    this.pagesInFlight += pages;
     this.beginNext();
+    return pages;
   }
 
   /** Begins all that may: nothing passes a barrier, in either direction. */

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import {
   entryOf,
   linuxConfig,
+  ownStubDomain,
   type StubDomain,
   type StubDomainForm,
   stubDomains,
@@ -25,10 +26,15 @@ function report(
   terminal.error(`paravane: ${image}: ${bytes} bytes, runs in ${memory_mib} MiB; for xl:\n`);
 }
 
-async function buildUnikernel(stubDomain: StubDomain, output: string, terminal: Terminal) {
+async function buildUnikernel(
+  stubDomain: StubDomain,
+  entry: string,
+  output: string,
+  terminal: Terminal,
+) {
   const { buildImage } = await import('./image/image.ts');
   const image = resolve(output);
-  const bytes = await buildImage(entryOf(stubDomain), image);
+  const bytes = await buildImage(entry, image);
   report(terminal, image, bytes, stubDomain.unikernel);
   terminal.out(unikernelConfig(stubDomain, image));
 }
@@ -52,11 +58,19 @@ async function build(stubDomain: StubDomain, options: BuildOptions, terminal: Te
   if (options.runtime === 'linux' && linux !== undefined) {
     await buildLinux(stubDomain, linux, options.output ?? `${name}.initramfs`, terminal);
   } else {
-    await buildUnikernel(stubDomain, options.output ?? `${name}.elf`, terminal);
+    const output = options.output ?? `${name}.elf`;
+    await buildUnikernel(stubDomain, entryOf(stubDomain), output, terminal);
   }
 }
 
-/** Adds `build` with one command a stub domain to `program`. */
+/** Builds the program of a user's own in `directory`. */
+async function buildProject(directory: string, options: BuildOptions, terminal: Terminal) {
+  const { findProject } = await import('./image/project.ts');
+  const { name, entry } = findProject(resolve(directory));
+  await buildUnikernel(ownStubDomain(name), entry, options.output ?? `${name}.elf`, terminal);
+}
+
+/** Adds `build` with one command a stub domain, and for directories, to `program`. */
 export function addBuildCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command('build')
@@ -64,9 +78,15 @@ export function addBuildCommand(program: Command, terminal: Terminal): void {
     .description(
       'Make an image of a service that Xen boots as a domain of its own. Needs a checkout and its ' +
         'tools, see scripts/setup. The same sources give the same bytes. Prints the configuration ' +
-        'for xl.',
+        'for xl. What is none of the services below is a directory of `paravane new`.',
     )
-    .enablePositionalOptions();
+    .enablePositionalOptions()
+    .argument('[directory]', 'with a program of your own; one that is named as a service: ./NAME')
+    .option('-o, --output <file>', 'where its image goes (NAME.elf)')
+    .action(async (directory: string | undefined, options: BuildOptions) => {
+      if (directory === undefined) command.help({ error: true });
+      else await buildProject(directory, options, terminal);
+    });
   for (const stubDomain of stubDomains) {
     const runtimes = stubDomain.linux === undefined ? ['unikernel'] : ['unikernel', 'linux'];
     command

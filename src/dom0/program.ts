@@ -6,6 +6,7 @@ import { addBlockCommand } from './block-command.ts';
 import { addBuildCommand } from './build-command.ts';
 import { addConsoleCommands } from './console-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
+import { addNewCommand } from './new-command.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
 import { StoreCommands } from './store-command.ts';
@@ -74,6 +75,7 @@ export async function runProgram(
   addConsoleCommands(commands);
   addRunCommand(program, services);
   addBuildCommand(program, terminal);
+  addNewCommand(program, terminal);
   addSimCommand(program, terminal, setExitCode);
   try {
     await program.parseAsync([...args], { from: 'user' });

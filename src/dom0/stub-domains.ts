@@ -56,6 +56,14 @@ export const stubDomains: readonly StubDomain[] = [
   },
 ];
 
+/** A program of a user's own, with room for some disks, networks or streams. */
+export const ownStubDomain = (name: string): StubDomain => ({
+  name,
+  summary: 'a program of a user',
+  onCrash: 'destroy',
+  unikernel: { memory_mib: 16 },
+});
+
 /** The composition, below the checkout. */
 export const entryOf = ({ name }: StubDomain) => `stubdoms/${name}/unikernel.ts`;
 

@@ -42,7 +42,7 @@ class DeviceStream implements ByteStream {
     return this.attempt(() => readSync(this.fd, target));
   }
 
-  /** The driver takes any length at once. */
+  /** The driver takes one packet a call, of any length, and drops what follows it. */
   write(source: Uint8Array): number {
     return this.attempt(() => writeSync(this.fd, source));
   }
@@ -77,6 +77,12 @@ class DeviceStream implements ByteStream {
   }
 }
 
+/**
+ * Linux's driver queues a request without its payload, which stays where the next one is written to until
+ * it has gone to xenstored. Its answer tells that it has.
+ */
+const REQUESTS_MAX = 1;
+
 /** A client of the xenstored behind the device `path`. Throws `XenError` when it cannot be opened. */
 export function connectXenstoreDevice(native: NativePoll, path: string): XenstoreClient {
   let fd: number;
@@ -86,5 +92,5 @@ export function connectXenstoreDevice(native: NativePoll, path: string): Xenstor
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'ENOENT';
     throw new XenError(code, `open ${path}`, errorMessage(error), error);
   }
-  return new XenstoreClient(new DeviceStream(native, fd), nodeClock);
+  return new XenstoreClient(new DeviceStream(native, fd), nodeClock, REQUESTS_MAX);
 }

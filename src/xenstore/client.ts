@@ -49,13 +49,17 @@ export class XenstoreClient extends NodeOperations implements Xenstore {
   private lastToken = 0;
   private endHandler: (reason: XenError) => void = () => {};
 
-  /** @param stream belongs to the client from here on: closed with it */
-  constructor(stream: ByteStream, clock: Clock) {
+  /**
+   * @param stream belongs to the client from here on: closed with it
+   * @param requestsMax requests under way at a time; any number unless given
+   */
+  constructor(stream: ByteStream, clock: Clock, requestsMax = Number.POSITIVE_INFINITY) {
     super((type, path, payload) => this.send(type, path, payload));
     this.clock = clock;
     this.connection = new Connection(
       stream,
       clock,
+      requestsMax,
       (path, token) => this.dispatch(path, token),
       (reason) => this.ended(reason),
     );

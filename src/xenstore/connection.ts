@@ -28,6 +28,8 @@ const MEANING: Partial<Record<ErrorCode, string>> = {
 
 interface PendingRequest {
   readonly type: number;
+  readonly transactionId: number;
+  readonly payload: Uint8Array;
   readonly operation: string;
   readonly resolve: (payload: Uint8Array) => void;
   readonly reject: (error: XenError) => void;
@@ -48,23 +50,29 @@ export class Connection {
   private readonly clock: Clock;
   private readonly onEvent: (path: string, token: string) => void;
   private readonly onEnd: (reason: XenError) => void;
+  private readonly requestsMax: number;
   private readonly pending = new Map<number, PendingRequest>();
+  /** Requests that are not sent before others are answered, in their order. */
+  private readonly waiting: PendingRequest[] = [];
   private lastRequestId = 0;
   private flushScheduled = false;
   private failure: XenError | undefined;
 
   /**
+   * @param requestsMax requests under way at a time
    * @param onEvent called with each watch event while replies are being taken: must not throw
    * @param onEnd called once, when the connection has ended, whoever ended it
    */
   constructor(
     stream: ByteStream,
     clock: Clock,
+    requestsMax: number,
     onEvent: (path: string, token: string) => void,
     onEnd: (reason: XenError) => void,
   ) {
     this.packets = new PacketStream(stream);
     this.clock = clock;
+    this.requestsMax = requestsMax;
     this.onEvent = onEvent;
     this.onEnd = onEnd;
     this.packets.onReady(() => this.advance());
@@ -87,17 +95,27 @@ export class Connection {
       const detail = `a request has at most ${PAYLOAD_MAX} bytes, not ${payload.length}`;
       return Promise.reject(new XenError('E2BIG', operation, detail));
     }
-    const requestId = this.unusedRequestId();
     return new Promise((resolve, reject) => {
-      this.pending.set(requestId, { type, operation, resolve, reject });
-      this.packets.send({ type, requestId, transactionId, payload });
-      this.flushSoon();
+      this.waiting.push({ type, transactionId, payload, operation, resolve, reject });
+      this.sendWaiting();
     });
   }
 
   /** Ends the connection. Idempotent. */
   close(): void {
     this.end(new XenError('ECONNRESET', 'xenstore connection', 'it was closed'));
+  }
+
+  private sendWaiting(): void {
+    while (this.pending.size < this.requestsMax) {
+      const request = this.waiting.shift();
+      if (request === undefined) return;
+      const requestId = this.unusedRequestId();
+      const { type, transactionId, payload } = request;
+      this.pending.set(requestId, request);
+      this.packets.send({ type, requestId, transactionId, payload });
+      this.flushSoon();
+    }
   }
 
   private unusedRequestId(): number {
@@ -179,6 +197,7 @@ export class Connection {
       );
     }
     this.pending.delete(packet.requestId);
+    this.sendWaiting();
     if (packet.type === XS_ERROR) request.reject(refusal(request.operation, packet.payload));
     else request.resolve(packet.payload);
   }
@@ -193,10 +212,11 @@ export class Connection {
     if (this.failure !== undefined) return;
     this.failure = reason;
     this.packets.close();
-    for (const request of this.pending.values()) {
+    for (const request of [...this.pending.values(), ...this.waiting]) {
       request.reject(this.lost(request.operation, reason));
     }
     this.pending.clear();
+    this.waiting.length = 0;
     this.onEnd(reason);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `xenstore-control live-update`, as its steps come: `-f FILE`, `-c CMDLINE`, `-s [-t SECONDS] [-F]`
- * and `-a`. The answer is text for the operator; every one but "OK" and "BUSY", after which the tool
+ * `xenstore-control live-update`, as its steps come: `-f FILE`, or to a xenstored that is a domain
+ * `-b LENGTH` and many `-d LENGTH BYTES`; `-c CMDLINE`, `-s [-t SECONDS] [-F]` and `-a`. The answer is text for the operator; every one but "OK" and "BUSY", after which the tool
  * asks again, says why it does not go on.
  */
 import { errorCode, errorMessage, XenError } from '../base/errors.ts';
@@ -33,12 +33,32 @@ function startOptions(args: readonly string[]): StartOptions {
   return { force, timeout_ms: timeout_s * 1000 };
 }
 
+function lengthOf(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) refuse('a length is a decimal number');
+  return Number(text);
+}
+
+/** The bytes behind `live-update`, `-d` and their length, each of which ends with a 0. */
+function pieceOf({ packet }: Request, [length = '']: readonly string[]): Uint8Array {
+  const { payload } = packet;
+  const start = ['live-update', '-d', length].reduce((at, word) => at + word.length + 1, 0);
+  const end = start + lengthOf(length);
+  if (end > payload.length) refuse('-d takes a length and so many bytes');
+  return payload.subarray(start, end);
+}
+
 function step(request: Request, [option, ...args]: readonly string[]): 'answered later' | 'done' {
   const { connection, packet, services } = request;
   const update = services.liveUpdate;
   switch (option) {
     case '-f':
       update.choose(connection, only(args, 'a file'));
+      return 'done';
+    case '-b':
+      update.expectImage(connection, lengthOf(only(args, 'a length')));
+      return 'done';
+    case '-d':
+      update.addToImage(connection, pieceOf(request, args));
       return 'done';
     case '-c':
       update.setCommandLine(connection, only(args, 'a command line'));
@@ -51,7 +71,7 @@ function step(request: Request, [option, ...args]: readonly string[]): 'answered
       update.abort();
       return 'done';
     default:
-      return refuse('a step is one of -f -c -s -a');
+      return refuse('a step is one of -f -b -d -c -s -a');
   }
 }
 

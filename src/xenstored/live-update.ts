@@ -1,7 +1,7 @@
 /**
  * Live update: another program takes the place of this one while all clients stay connected. It is
- * asked for by `xenstore-control live-update`, in steps: the file, perhaps its command line, and the
- * start. Whatever fails before the other program runs leaves us serving, and is the answer.
+ * asked for by `xenstore-control live-update`, in steps: the file or, piece by piece, what is in it,
+ * perhaps its command line, and the start. Whatever fails before the other program runs leaves us serving, and is the answer.
  */
 import { XS_CONTROL } from '../abi/io/xs_wire.ts';
 import { type Clock, sleep } from '../base/clock.ts';
@@ -28,13 +28,16 @@ export interface Successor {
   takeOver(state: ServerState, ports: ReadonlyMap<number, number>): void;
 }
 
+/** A file's name, or what is in it: to a domain without files it is sent. */
+export type Program = string | Uint8Array;
+
 /** Finds the programs that can. */
 export interface Succession {
   /**
    * @param commandLine what it is to be started with, separated by spaces; as we were if not given
    * @throws XenError why the file cannot
    */
-  find(file: string, commandLine: string | undefined): Successor;
+  find(program: Program, commandLine: string | undefined): Successor;
 }
 
 export interface LiveUpdateParts {
@@ -59,9 +62,16 @@ export interface StartOptions {
   readonly force: boolean;
 }
 
+/** Bytes that an image may have. */
+const IMAGE_MAX = 4 << 20;
+
 interface Session {
   readonly connection: Connection;
+  /** For people. */
   readonly file: string;
+  readonly program: Program;
+  /** Bytes of an image that have not come yet. */
+  missing: number;
   commandLine: string | undefined;
   started: boolean;
 }
@@ -84,9 +94,33 @@ export class LiveUpdate {
 
   /** Throws the reason why that file will not do. */
   choose(connection: Connection, file: string): void {
-    if (this.session !== undefined) throw new XenError('EBUSY', WHAT, 'there is one already');
+    this.requireNone();
     this.successor(file, undefined);
-    this.session = { connection, file, commandLine: undefined, started: false };
+    this.begin(connection, file, file, 0);
+  }
+
+  /** An image of that many bytes is about to come. Throws the reason why it will not do. */
+  expectImage(connection: Connection, length: number): void {
+    this.requireNone();
+    if (length < 1 || length > IMAGE_MAX) {
+      throw new XenError(
+        'EINVAL',
+        WHAT,
+        `an image has from 1 to ${IMAGE_MAX} bytes, not ${length}`,
+      );
+    }
+    this.begin(connection, 'an image', new Uint8Array(length), length);
+  }
+
+  /** The next bytes of it. Throws where they are more than were to come. */
+  addToImage(connection: Connection, bytes: Uint8Array): void {
+    const session = this.sessionOf(connection);
+    const { program, missing } = session;
+    if (typeof program === 'string' || bytes.length > missing) {
+      throw new XenError('EINVAL', WHAT, `${missing} bytes of an image are to come`);
+    }
+    program.set(bytes, program.length - missing);
+    session.missing -= bytes.length;
   }
 
   /** Throws where the connection has not chosen a file. */
@@ -101,6 +135,9 @@ export class LiveUpdate {
   start(connection: Connection, request: Packet, options: StartOptions): void {
     const session = this.sessionOf(connection);
     if (session.started) throw new XenError('EBUSY', WHAT, 'it has begun already');
+    if (session.missing > 0) {
+      throw new XenError('EINVAL', WHAT, `${session.missing} bytes of the image are missing`);
+    }
     session.started = true;
     void this.run(session, request, options);
   }
@@ -116,15 +153,23 @@ export class LiveUpdate {
     if (this.session?.connection === connection) this.session = undefined;
   }
 
+  private requireNone(): void {
+    if (this.session !== undefined) throw new XenError('EBUSY', WHAT, 'there is one already');
+  }
+
+  private begin(connection: Connection, file: string, program: Program, missing: number): void {
+    this.session = { connection, file, program, missing, commandLine: undefined, started: false };
+  }
+
   private sessionOf(connection: Connection): Session {
     if (this.session?.connection === connection) return this.session;
     throw new XenError('EINVAL', WHAT, 'the file comes first');
   }
 
-  private successor(file: string, commandLine: string | undefined): Successor {
+  private successor(program: Program, commandLine: string | undefined): Successor {
     const { succession } = this.parts;
     if (succession === undefined) throw new XenError('ENOTSUP', WHAT, 'nothing can replace this');
-    return succession.find(file, commandLine);
+    return succession.find(program, commandLine);
   }
 
   private async run(session: Session, request: Packet, options: StartOptions): Promise<void> {
@@ -145,8 +190,8 @@ export class LiveUpdate {
 
   private async replace(session: Session, request: Packet, options: StartOptions): Promise<void> {
     const { capture, ports, leaveRings } = this.parts;
-    const { connection, file, commandLine } = session;
-    const successor = this.successor(file, commandLine);
+    const { connection, program, commandLine } = session;
+    const successor = this.successor(program, commandLine);
     const state = () => capture(connection, answerTo(request, OK_PAYLOAD));
     await successor.rehearse(state());
     this.checkWanted(session);

@@ -8,7 +8,7 @@ import type { Charge } from './charge.ts';
 import { type Carrier, Connection, type ConnectionParts, type Handover } from './connection.ts';
 import { Domains } from './domain.ts';
 import { Introductions } from './introduction.ts';
-import { Journal, type JournalSource } from './journal/journal.ts';
+import { Journal, type JournalGrowth, type JournalSource } from './journal/journal.ts';
 import type { JournalStorage } from './journal/storage.ts';
 import { LiveUpdate, type Succession } from './live-update.ts';
 import { answer } from './operations.ts';
@@ -48,6 +48,7 @@ export interface XenstoredJournal {
   readonly storage: JournalStorage;
   /** Names this boot of the host, in at most 64 characters: the rings of domains end with it. */
   readonly epoch: string;
+  readonly growth?: JournalGrowth | undefined;
 }
 
 export interface AdoptedSocket {

@@ -16,7 +16,7 @@ import { errorMessage, XenError } from '../../src/base/errors.ts';
 import type { LinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import type { Native } from '../../src/hypervisor/linux/native.ts';
 import { xenstoreStatePath } from '../../src/node/xenstore-socket.ts';
-import type { Succession, Successor } from '../../src/xenstored/live-update.ts';
+import type { Program, Succession, Successor } from '../../src/xenstored/live-update.ts';
 import { encodeMigrationStream } from '../../src/xenstored/migration-stream-encode.ts';
 import type { Quotas } from '../../src/xenstored/quota.ts';
 import type { ServerState } from '../../src/xenstored/state.ts';
@@ -110,8 +110,11 @@ class Successors implements Succession {
     this.parts = parts;
   }
 
-  find(name: string, commandLine: string | undefined): Successor {
-    const file = resolve(name);
+  find(program: Program, commandLine: string | undefined): Successor {
+    if (typeof program !== 'string') {
+      throw new XenError('EINVAL', 'live update', 'this xenstored is a process: it takes a file');
+    }
+    const file = resolve(program);
     const beginning = beginningOf(file);
     const words = commandLine === undefined ? undefined : wordsOf(commandLine);
     if (beginning.startsWith('\x7fELF')) {

@@ -1,8 +1,10 @@
 /** Ways to xenstored. A pty stands for /dev/xen/xenbus: a device that carries bytes both ways. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import fs, { mkdtempSync, readlinkSync, rmSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { XsdSockmsg } from '../../src/abi/io/xs_wire.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
@@ -10,6 +12,7 @@ import { nodeClock } from '../../src/node/clock.ts';
 import { Pty } from '../../src/node/pty.ts';
 import { connectXenstore, followXenstore } from '../../src/node/xenstore-access.ts';
 import { listenXenstoreSocket } from '../../src/node/xenstore-socket.ts';
+import { HEADER_SIZE, PAYLOAD_MAX } from '../../src/xenstore/packet.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 
 let directory: string;
@@ -46,6 +49,45 @@ test('a device carries requests, replies and events', async () => {
   expect(await client.read('/tool/greeting')).toBe('hello');
   expect(await fired).toBe('/tool/greeting');
   client.close();
+});
+
+/**
+ * Makes the pty do as Linux's driver. Of each write one packet counts, and all of it is reported as taken.
+ * The packet's header is queued; its payload goes from the one buffer that the next write fills again.
+ */
+function actAsLinuxDriver(path: string): () => void {
+  const { writeSync } = fs;
+  const buffer = new Uint8Array(HEADER_SIZE + PAYLOAD_MAX);
+  fs.writeSync = ((fd: number, bytes: Uint8Array, ...rest: []) => {
+    if (readlinkSync(`/proc/self/fd/${fd}`) !== path) return writeSync(fd, bytes, ...rest);
+    const length = HEADER_SIZE + XsdSockmsg.view(bytes).len;
+    const header = bytes.slice(0, HEADER_SIZE);
+    buffer.set(bytes.subarray(0, length));
+    setImmediate(() => {
+      buffer.set(header);
+      writeSync(fd, buffer, 0, length);
+    });
+    return bytes.length;
+  }) as typeof writeSync;
+  syncBuiltinESMExports();
+  return () => {
+    fs.writeSync = writeSync;
+    syncBuiltinESMExports();
+  };
+}
+
+test('requests made together reach xenstored whole through a driver that keeps one at a time', async () => {
+  xenstored.attachSocket(device, 'kernel');
+  const restore = actAsLinuxDriver(device.path);
+  try {
+    const client = await connectXenstore({ native, path: device.path });
+    const names = ['a', 'b', 'c'];
+    await Promise.all(names.map((name) => client.write(`/tool/names/${name}`, name)));
+    expect(await client.list('/tool/names')).toEqual(names);
+    client.close();
+  } finally {
+    restore();
+  }
 });
 
 test('XENSTORED_PATH may name a socket or a device', async () => {

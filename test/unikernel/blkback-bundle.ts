@@ -8,12 +8,10 @@ import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import { consoleLog } from '../../src/hypervisor/unikernel/console.ts';
 import { eventLoop } from '../../src/hypervisor/unikernel/event-loop.ts';
 import { openUnikernelHypervisor } from '../../src/hypervisor/unikernel/hypervisor.ts';
-import { XenstoreClient } from '../../src/xenstore/client.ts';
-import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
-import { startXenstored } from '../../src/xenstored/server.ts';
 import { FrontDisks } from '../../stubdoms/blkback/front-disks.ts';
 import { startBlkback } from '../../stubdoms/blkback/service.ts';
 import { checks } from './checks.ts';
+import { attachOwnDisk, startOwnStore } from './own-host.ts';
 
 const OWN_DISK = 51712;
 const GUEST_DISK = 51728;
@@ -26,33 +24,8 @@ const hypervisor = openUnikernelHypervisor();
 const { domid } = hypervisor;
 const log = consoleLog(xen);
 
-function startStore(): XenstoreClient {
-  const page = hypervisor.grants.share(domid, 1, 'read-write');
-  const channel = hypervisor.events.allocateUnbound(domid);
-  const xenstored = startXenstored({ hypervisor, clock, log });
-  xenstored.attachKernelRing(
-    hypervisor.grants.map(domid, page.refs),
-    hypervisor.events.bindInterdomain(domid, channel.port),
-  );
-  return new XenstoreClient(xenstoreRingStream(page, channel, 'client'), clock);
-}
-
-async function attach(store: XenstoreClient, devid: number, params: string): Promise<void> {
-  const home = `/local/domain/${domid}`;
-  const front = `${home}/device/vbd/${devid}`;
-  const back = `${home}/backend/vbd/${domid}/${devid}`;
-  await store.transaction(async (nodes) => {
-    const write = async (path: string, keys: Record<string, string>) => {
-      for (const [key, value] of Object.entries(keys)) await nodes.write(`${path}/${key}`, value);
-    };
-    await write(front, { backend: back, 'backend-id': String(domid), state: '1' });
-    const device = { frontend: front, 'frontend-id': String(domid), online: '1', state: '1' };
-    await write(back, { ...device, params, mode: 'w' });
-  });
-}
-
 async function main(): Promise<void> {
-  const xenstore = startStore();
+  const xenstore = startOwnStore(hypervisor, clock, log);
   const parts = { hypervisor, xenstore, clock, log };
   const memory = new MemoryDisk(SIZE);
   const fronts = new FrontDisks(parts);
@@ -64,8 +37,8 @@ async function main(): Promise<void> {
       return devid === undefined ? memory : fronts.open(devid, request);
     },
   });
-  await attach(xenstore, OWN_DISK, 'memory');
-  await attach(xenstore, GUEST_DISK, `vbd:${OWN_DISK}`);
+  await attachOwnDisk(xenstore, domid, OWN_DISK, 'memory');
+  await attachOwnDisk(xenstore, domid, GUEST_DISK, `vbd:${OWN_DISK}`);
   const guest = await BlockFront.connect({ ...parts, devid: GUEST_DISK });
   check('the size is that of the disk below', () => guest.info.size === SIZE);
   const start_ms = clock.now_ms();

@@ -105,6 +105,50 @@ test('xenstored serves a ring from the engine', async () => {
   expect(reason).toBe(SHUTDOWN_poweroff);
 });
 
+test('xenstored that has failed finds its journal when the kernel runs it anew', async () => {
+  const kept = join(scratch.path, 'kept');
+  await buildBundle(await buildEngine(), 'test/unikernel/kept-bundle.ts', kept);
+  const { reason, console } = await runBundle(kept);
+  expect(console).toContain('unikernel: the script has failed: Error: on purpose');
+  const [, length] = /^journal: (\d+)$/m.exec(console) ?? [];
+  expect(console).toContain(`a script begins anew, with ${length} bytes that were kept`);
+  expect(Number(length)).toBeLessThan(150 * 1024);
+  expect(console).toMatch(/^found: 399 x$/m);
+  expect(console).toContain('in use: true');
+  expect(reason).toBe(SHUTDOWN_poweroff);
+});
+
+describe('a script that another takes the place of', () => {
+  /** Runs a script that leaves 5 bytes for the bundle of `next`, which comes within an image. */
+  async function replacedBy(next: string) {
+    const [entry, bundle] = ['next.js', 'next'].map((name) => join(scratch.path, name));
+    writeFileSync(entry!, next);
+    await buildBundle(await buildEngine(), entry!, bundle!);
+    return runScript(`
+      const image = new Uint8Array(${160 + readFileSync(bundle!).length});
+      image.set(${JSON.stringify([...readFileSync(bundle!)])}, 160);
+      if (xen.kept().byteLength > 0) xen.print('the first again');
+      else {
+        xen.keep(new Uint8Array(5), false);
+        Promise.resolve().then(() => xen.print('never'));
+        xen.print([xen.prepareNext(image.subarray(0, 170)), xen.prepareNext(image), xen.runNext()] + ' ');
+      }`);
+  }
+
+  test('ends with its turn, and the other finds what it has kept', async () => {
+    const { reason, console } = await replacedBy("xen.print('next ' + xen.kept().byteLength);");
+    const anew = 'unikernel: a script begins anew, with 5 bytes that were kept\n';
+    expect(console).toBe(`-2,0,true ${anew}next 5`);
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
+  test('is run again when the other fails at once', async () => {
+    const { reason, console } = await replacedBy("throw new Error('unlike you');");
+    expect(console).toMatch(/^-2,0,true .*Error: unlike you.*anew.*the first again$/s);
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+});
+
 describe('a script', () => {
   test('that has nothing to wait for ends its domain', async () => {
     const end = await runScript("xen.print('done\\n');");
@@ -131,6 +175,30 @@ describe('a script', () => {
       'const late = Promise.reject(1); late.catch(() => {}); Promise.reject(2).catch(() => {});',
     );
     expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
+  test('that fails at once is not run anew, though it has kept something', async () => {
+    const { reason, console } = await runScript(
+      "xen.keep(new Uint8Array(9), false); throw new Error('at once');",
+    );
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).not.toContain('anew');
+  });
+
+  test('finds what was kept before whole, whatever came over it', async () => {
+    const { console } = await runScript(`
+      const bytes = (length, start) => Uint8Array.from({ length }, (_, n) => start + n);
+      const same = (found, expected) => xen.print((found.join() === expected.join()) + ' ');
+      const here = () => new Uint8Array(xen.kept());
+      xen.keep(bytes(70000, 1), false);
+      same(here(), bytes(70000, 1));
+      xen.keep(bytes(40000, 3), true);
+      xen.forgetNext();
+      xen.keep(bytes(16370, 5), true);
+      xen.keepNext(69000);
+      same(here(), [...bytes(16370, 5), ...bytes(70000, 1).slice(69000)]);
+      xen.print(String(xen.keep(new Uint8Array(80 << 20), false)));`);
+    expect(console).toBe('true true -12');
   });
 
   test('that never yields is ended', async () => {

@@ -6,10 +6,8 @@ import { SHUTDOWN_crash, SHUTDOWN_poweroff } from '../../src/abi/sched.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { eventLoop } from '../../src/hypervisor/unikernel/event-loop.ts';
 import { openUnikernelHypervisor } from '../../src/hypervisor/unikernel/hypervisor.ts';
-import { XenstoreClient } from '../../src/xenstore/client.ts';
-import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
-import { startXenstored } from '../../src/xenstored/server.ts';
 import { checks } from './checks.ts';
+import { startOwnStore } from './own-host.ts';
 
 const NODES_DEFAULT = 500;
 
@@ -17,22 +15,10 @@ const loop = eventLoop();
 const { xen } = loop;
 const { check, failures } = checks(xen);
 const hypervisor = openUnikernelHypervisor();
-const { domid } = hypervisor;
 const nodes = Number(/nodes=(\d+)/.exec(xen.commandLine)?.[1] ?? NODES_DEFAULT);
 
-function startServer(): XenstoreClient {
-  const page = hypervisor.grants.share(domid, 1, 'read-write');
-  const channel = hypervisor.events.allocateUnbound(domid);
-  const xenstored = startXenstored({ hypervisor, clock: loop, log: silentLog });
-  xenstored.attachKernelRing(
-    hypervisor.grants.map(domid, page.refs),
-    hypervisor.events.bindInterdomain(domid, channel.port),
-  );
-  return new XenstoreClient(xenstoreRingStream(page, channel, 'client'), loop);
-}
-
 async function main(): Promise<void> {
-  const client = startServer();
+  const client = startOwnStore(hypervisor, loop, silentLog);
   await client.write('/tool/greeting', 'hello');
   const greeting = await client.read('/tool/greeting');
   check('what was written is read', () => greeting === 'hello');

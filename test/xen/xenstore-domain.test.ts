@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { PARAVANE, startOurs } from '../../scripts/lab/host.ts';
+import type { Lab } from '../../scripts/lab/lab.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
@@ -13,18 +14,42 @@ const LIMIT_MS = 120_000;
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
 
-test('a stub domain is xenstored for dom0, its tools and a guest', async () => {
-  const [image, granter] = [join(scratch.path, 'xenstored.elf'), join(scratch.path, 'granter.elf')];
-  await buildImage('stubdoms/xenstored/unikernel.ts', image);
+/** Starts the store domain as the first xenstored of a host. */
+async function startStore(lab: Lab, image: string, memory_mib: number): Promise<void> {
+  // Where Xen's tools keep what they know of a domain, and which domain xenstored is.
+  await lab.run('mkdir -p /var/lib/xen /run/xen');
+  await lab.run([INIT_XENSTORE_DOMAIN, '--kernel', image, '--memory', String(memory_mib)], {
+    timeout_ms: LIMIT_MS,
+  });
+  await lab.run('xen-init-dom0');
+}
+
+/** Waits until the console of the store domain has shown `pattern`. */
+async function storeShows(lab: Lab, pattern: RegExp): Promise<void> {
+  const look = async () => {
+    const { stdout } = await lab.attempt('cat /var/log/xen/console/guest-Xenstore.log');
+    return pattern.exec(stdout) ?? undefined;
+  };
+  await lab.waitFor(`${pattern} at the console of the store domain`, look, LIMIT_MS);
+}
+
+/** Makes the script of the store domain fail, and waits until it has begun anew. */
+async function failStore(lab: Lab): Promise<void> {
+  await lab.run(
+    'printf x >"$(xenstore-read /local/domain/$(xenstore-read /tool/xenstored/domid)/console/tty)"',
+  );
+  await storeShows(lab, /Error: on purpose.*begins anew.*xenstored is ready/s);
+}
+
+test('a stub domain is xenstored for dom0, its tools and a guest, also after it has failed or was updated', async () => {
+  const file = (name: string) => join(scratch.path, `${name}.elf`);
+  const [image, next, granter] = [file('failing'), file('xenstored'), file('granter')] as const;
+  await buildImage('stubdoms/xenstored/unikernel.ts', next);
+  await buildImage('test/unikernel/failing-xenstored-bundle.ts', image);
   await buildImage('test/unikernel/granter-bundle.ts', granter);
   const lab = await ownLab();
   try {
-    // Where Xen's tools keep what they know of a domain, and which domain xenstored is.
-    await lab.run('mkdir -p /var/lib/xen /run/xen');
-    await lab.run([INIT_XENSTORE_DOMAIN, '--kernel', image, '--memory', '32'], {
-      timeout_ms: LIMIT_MS,
-    });
-    await lab.run('xen-init-dom0');
+    await startStore(lab, image, 32);
     expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(
       await lab.run('xl domid Xenstore'),
     );
@@ -51,11 +76,37 @@ test('a stub domain is xenstored for dom0, its tools and a guest', async () => {
     const offer = await lab.waitFor('answer of the guest', read, LIMIT_MS);
     expect(JSON.parse(offer).domid).toBe(domid);
 
+    // All of it is there again, watches and rings too.
+    await failStore(lab);
+    expect(await lab.run(['xenstore-read', `${home}/${OFFER_PATH}`])).toBe(offer);
+    await lab.run(['xenstore-write', '/tool/after', 'the failure']);
+    await lab.run(['xenstore-control', 'live-update', next], { timeout_ms: LIMIT_MS });
+    await storeShows(lab, /live update to an image.*begins anew.*xenstored is ready/s);
+    expect(await lab.run(['xenstore-read', '/tool/after'])).toBe('the failure\n');
+
     // Xen tells the store domain of the guest's end.
     await lab.run('xl destroy granter');
     await watcher.waitFor(/@introduceDomain.*@introduceDomain.*@releaseDomain/s, LIMIT_MS);
     await watcher.stop();
     expect((await lab.attempt(['xenstore-ls', home])).code).toBe(1);
+  } finally {
+    await lab.close();
+  }
+});
+
+test('a store domain of 8 MiB holds 10,000 nodes', async () => {
+  const image = join(scratch.path, 'small.elf');
+  await buildImage('stubdoms/xenstored/unikernel.ts', image);
+  const lab = await ownLab();
+  try {
+    await startStore(lab, image, 8);
+    await lab.run(
+      `for d in $(seq 100); do
+        xenstore-write $(for n in $(seq 100); do echo /many/$d/$n value-$n; done); done`,
+      { timeout_ms: 4 * LIMIT_MS },
+    );
+    expect(await lab.run('xenstore-ls /many | wc -l')).toBe('10100\n');
+    expect(await lab.run('xenstore-read /many/100/100')).toBe('value-100\n');
   } finally {
     await lab.close();
   }

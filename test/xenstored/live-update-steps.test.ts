@@ -63,7 +63,31 @@ describe('a step is answered', () => {
     ['-f without a file', ['-f|'], '!EINVAL'],
     ['-s with what it does not take', ['-f|/new|', '-s|-t|'], '!EINVAL'],
     ['-a with more', ['-a|now|'], '!EINVAL'],
-    ['anything else', ['-b|5|'], '!EINVAL'],
+    ['-s after a whole image', ['-b|4|', '-d|3|/ne|', '-d|1|w|', '-s|'], 'it is only noted|'],
+    [
+      '-s before all of it has come',
+      ['-b|4|', '-d|3|/ne|', '-s|'],
+      'live update: 1 bytes of the image are missing (EINVAL)|',
+    ],
+    [
+      '-d with more than is to come',
+      ['-b|1|', '-d|2|ab|'],
+      'live update: 1 bytes of an image are to come (EINVAL)|',
+    ],
+    [
+      '-d after -f',
+      ['-f|/new|', '-d|1|a|'],
+      'live update: 0 bytes of an image are to come (EINVAL)|',
+    ],
+    [
+      '-b of more than there is room for',
+      ['-b|4194305|'],
+      'live update: an image has from 1 to 4194304 bytes, not 4194305 (EINVAL)|',
+    ],
+    ['-d alone', ['-d|1|a|'], 'live update: the file comes first (EINVAL)|'],
+    ['-d with less than it says', ['-b|9|', '-d|9|ab|'], '!EINVAL'],
+    ['-b without a number', ['-b|x|'], '!EINVAL'],
+    ['anything else', ['-x|5|'], '!EINVAL'],
     ['nothing', [''], '!EINVAL'],
   ])('%s', async (_, steps, answer) => {
     let heard: string | undefined;

@@ -2,6 +2,7 @@
 import { XS_INTRODUCE, XS_SET_PERMS } from '../../src/abi/io/xs_wire.ts';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { latin1Decode } from '../../src/base/bytes.ts';
 import { XenError } from '../../src/base/errors.ts';
 import { DOM0, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
@@ -174,7 +175,9 @@ export class SimXenstored {
       state,
       journal: { storage: this.journal, epoch: EPOCH },
       succession: {
-        find: (file) => {
+        find: (program) => {
+          // An image here is nothing but the name of what it holds.
+          const file = typeof program === 'string' ? program : latin1Decode(program);
           const found = this.successors.get(file);
           if (found === undefined) throw new XenError('ENOENT', `find ${file}`);
           return found;

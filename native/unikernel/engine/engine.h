@@ -15,6 +15,10 @@ JSValue xen_object_new(JSContext *context);
 void xen_object_add_events(JSContext *context, JSValue object);
 void xen_object_add_memory(JSContext *context, JSValue object);
 void xen_object_add_control(JSContext *context, JSValue object);
+void xen_object_add_kept(JSContext *context, JSValue object);
+
+/* Closes all ports that the script has opened, but for those that were there before it. */
+void xen_object_close_ports(void);
 
 /* -- The event loop -- */
 
@@ -33,6 +37,11 @@ void engine_wake_at(uint64_t deadline);
 
 /* Something can still happen to the script while this is positive, as by an open port. */
 void engine_hold(int change);
+/* So can what is typed. */
+void engine_hold_console(bool hold);
+
+/* Ends this script with its turn, and runs the bundle that was prepared. False: there is none. */
+bool engine_run_next(void);
 
 /* -- Arguments -- */
 
@@ -56,5 +65,15 @@ JSValue take_exception(JSContext *context);
 
 /* Runs the bundle. False: it is missing, broken or has thrown, and the console says so. */
 bool bundle_run(JSContext *context);
+
+/* Keeps the bundle that is in an image, to be run in place of the present one. A negative errno: there is
+ * none that is whole, or no room. */
+long bundle_prepare(const uint8_t *image, size_t length);
+/* Makes it the one that runs. False: there is none. */
+bool bundle_advance(void);
+/* Makes the one before that the one that runs. False: there is none, or the new one has settled. */
+bool bundle_go_back(void);
+/* The one that runs now has begun well. */
+void bundle_settle(void);
 
 #endif

@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "engine.h"
 #include "events.h"
+#include "kept.h"
 #include "mappings.h"
 #include "pages.h"
 
@@ -18,7 +19,7 @@
 
 #define NS_PER_MS 1000000ull
 
-/* How long the script may run before it lets go; longer is taken for an endless loop. */
+/* How long the script may have the processor before it lets go; more is taken for an endless loop. */
 #define TURN_LIMIT_MS 10000
 #define TURN_LIMIT_OPTION "turn_limit_ms="
 
@@ -36,7 +37,14 @@ static int holds;
 #define LAST_WORDS_NS (3000 * NS_PER_MS)
 static uint64_t end_deadline = UINT64_MAX;
 
+/* A script that has failed is run anew where it has kept something, unless it fails sooner than this:
+ * then it would only fail again. */
+#define RESTART_AFTER_NS (5000 * NS_PER_MS)
+static uint64_t begun;
+static bool restarts;
+
 static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
+/* By clock_used(). */
 static uint64_t turn_start;
 
 /* The last promise that was rejected with nobody to hear of it. */
@@ -58,11 +66,24 @@ void engine_wake_at(uint64_t deadline) { timer_deadline = deadline; }
 
 void engine_hold(int change) { holds += change; }
 
+/* Whether typing at the console counts as one of the holds. */
+static bool holds_console;
+
+void engine_hold_console(bool hold) {
+  if (hold != holds_console) engine_hold(hold ? 1 : -1);
+  holds_console = hold;
+}
+
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments);
 
-/* The script has failed with `error`. It may say so to others, and then the domain ends. */
+/* The script has failed with `error`. It begins anew, or may say so to others, and then the domain ends. */
 static void fail(JSContext *context, JSValue error) {
   report_error(context, error);
+  if (kept_length() > 0 && clock_now() - begun >= RESTART_AFTER_NS) {
+    restarts = true;
+    JS_FreeValue(context, error);
+    return;
+  }
   if (!JS_IsFunction(context, listeners.failure)) domain_crash();
   /* What fails after that is on the console, and changes nothing. */
   const bool is_first = end_deadline == UINT64_MAX;
@@ -75,7 +96,7 @@ static void fail(JSContext *context, JSValue error) {
 static int is_turn_too_long(JSRuntime *runtime, void *opaque) {
   (void)runtime;
   (void)opaque;
-  if (clock_now() - turn_start < turn_limit_ns) return 0;
+  if (clock_used() - turn_start < turn_limit_ns) return 0;
   console_printf("unikernel: the script has not yielded for %d ms\n", turn_limit_ns / NS_PER_MS);
   return 1;
 }
@@ -101,12 +122,12 @@ static void track_rejection(JSContext *context, JSValueConst promise, JSValueCon
 /* Promises that are settled run what waits for them. */
 static void run_jobs(JSContext *context) {
   JSContext *job;
-  for (;;) {
+  while (!restarts) {
     const int ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
     if (ran < 0) fail(job, take_exception(job));
     if (ran == 0) break;
   }
-  if (JS_IsUndefined(unheard_promise)) return;
+  if (restarts || JS_IsUndefined(unheard_promise)) return;
   JSValue reason = unheard_reason;
   JS_FreeValue(context, unheard_promise);
   unheard_promise = unheard_reason = JS_UNDEFINED;
@@ -114,7 +135,7 @@ static void run_jobs(JSContext *context) {
 }
 
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments) {
-  turn_start = clock_now();
+  turn_start = clock_used();
   if (JS_IsFunction(context, function)) {
     JSValue result = JS_Call(context, function, JS_UNDEFINED, count, arguments);
     if (JS_IsException(result)) fail(context, take_exception(context));
@@ -142,7 +163,7 @@ static bool is_news(evtchn_port_t port) {
 }
 
 static void serve(JSContext *context) {
-  while (holds > 0 || timer_deadline != UINT64_MAX) {
+  while (!restarts && (holds > 0 || timer_deadline != UINT64_MAX)) {
     if (end_deadline <= clock_now()) break;
     const long port = events_next();
     if (port >= 0) {
@@ -181,16 +202,53 @@ static JSContext *start_engine(void) {
   return context;
 }
 
-int engine_main(void) {
-  read_options();
+/* Ends all that the script has had: pages first, whose ends are told through ports. */
+static void stop_engine(JSContext *context) {
+  engine_listen(context, JS_UNDEFINED, JS_UNDEFINED);
+  engine_on_failure(context, JS_UNDEFINED);
+  JS_FreeValue(context, unheard_promise);
+  JS_FreeValue(context, unheard_reason);
+  JSRuntime *runtime = JS_GetRuntime(context);
+  JS_FreeContext(context);
+  JS_FreeRuntime(runtime);
+  xen_object_close_ports();
+  kept_abandon();
+  timer_deadline = UINT64_MAX;
+  holds = 0;
+  holds_console = false;
+}
+
+bool engine_run_next(void) {
+  restarts = bundle_advance();
+  return restarts;
+}
+
+/* Runs the script until nothing can happen to it, or until it has to begin anew. */
+static void run(void) {
+  begun = clock_now();
+  restarts = false;
   JSContext *context = start_engine();
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "xen", xen_object_new(context));
   JS_FreeValue(context, global);
-  turn_start = clock_now();
-  if (!bundle_run(context)) domain_crash();
-  run_jobs(context);
-  serve(context);
+  turn_start = clock_used();
+  if (bundle_run(context)) {
+    if (!restarts) bundle_settle();
+    run_jobs(context);
+    serve(context);
+  } else {
+    restarts = bundle_go_back();
+    if (!restarts) domain_crash();
+  }
+  if (restarts) stop_engine(context);
+}
+
+int engine_main(void) {
+  read_options();
+  for (run(); restarts; run()) {
+    console_printf("unikernel: a script begins anew, with %d bytes that were kept\n",
+                   (uint64_t)kept_length());
+  }
   if (end_deadline != UINT64_MAX) domain_crash();
   domain_shutdown(SHUTDOWN_poweroff);
 }

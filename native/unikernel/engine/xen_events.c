@@ -1,4 +1,6 @@
 /* The object `xen`: event channels. Each call gives a number; a negative one is an errno of Xen's. */
+#include <string.h>
+
 #include "console.h"
 #include "engine.h"
 #include "events.h"
@@ -9,8 +11,23 @@
 #define METHOD(name) \
   static JSValue name(JSContext *context, JSValueConst self, int count, JSValueConst *arguments)
 
+#define WORD_BITS 64
+
+/* Ports that the script has made, a bit each. */
+static uint64_t made[EVTCHN_FIFO_NR_CHANNELS / WORD_BITS];
+
+void xen_object_close_ports(void) {
+  for (evtchn_port_t port = 0; port <= PORT_MAX; port++) {
+    if (made[port / WORD_BITS] >> port % WORD_BITS & 1) events_close(port);
+  }
+  memset(made, 0, sizeof made);
+}
+
 static JSValue opened(JSContext *context, long port) {
-  if (port >= 0) engine_hold(1);
+  if (port >= 0) {
+    made[port / WORD_BITS] |= 1ull << port % WORD_BITS;
+    engine_hold(1);
+  }
   return JS_NewInt64(context, port);
 }
 
@@ -39,13 +56,15 @@ METHOD(adopt_port) {
   uint32_t port;
   if (!integer_argument(context, arguments[0], "port", PORT_MAX, &port)) return JS_EXCEPTION;
   const long failed = events_adopt(port);
-  return opened(context, failed ? failed : (long)port);
+  if (failed == 0) engine_hold(1);
+  return JS_NewInt64(context, failed ? failed : (long)port);
 }
 
 METHOD(close_port) {
   uint32_t port;
   if (!integer_argument(context, arguments[0], "port", PORT_MAX, &port)) return JS_EXCEPTION;
   events_close(port);
+  made[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
   engine_hold(-1);
   return JS_UNDEFINED;
 }

@@ -58,10 +58,7 @@ METHOD(read_console) {
 }
 
 METHOD(hold_console) {
-  static bool held;
-  const bool hold = JS_ToBool(context, arguments[0]);
-  if (hold != held) engine_hold(hold ? 1 : -1);
-  held = hold;
+  engine_hold_console(JS_ToBool(context, arguments[0]));
   return JS_UNDEFINED;
 }
 
@@ -121,6 +118,7 @@ JSValue xen_object_new(JSContext *context) {
   xen_object_add_events(context, object);
   xen_object_add_memory(context, object);
   xen_object_add_control(context, object);
+  xen_object_add_kept(context, object);
   JS_SetPropertyStr(context, object, "domid", JS_NewInt32(context, domain_id()));
   JS_SetPropertyStr(context, object, "consolePort", JS_NewInt32(context, console_port()));
   JS_SetPropertyStr(context, object, "commandLine",

@@ -49,6 +49,7 @@ static uint64_t read_clock(clockid_t clock) {
 }
 
 uint64_t clock_now(void) { return read_clock(CLOCK_MONOTONIC); }
+uint64_t clock_used(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 uint64_t clock_wallclock(void) { return read_clock(CLOCK_REALTIME); }
 void clock_wake_at(uint64_t deadline) { wake_at = deadline; }
 

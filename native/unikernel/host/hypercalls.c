@@ -135,7 +135,7 @@ static long grant_table_op(unsigned command, void *operations, unsigned count) {
       return 0;
     case GNTTABOP_map_grant_ref:
       /* The domain finds its own grants itself, and there is no other. */
-      map->status = GNTST_bad_domain;
+      for (unsigned i = 0; i < count; i++) map[i].status = GNTST_bad_domain;
       return 0;
     case GNTTABOP_copy:
       for (unsigned i = 0; i < count; i++) copy[i].status = copy_one(&copy[i]);

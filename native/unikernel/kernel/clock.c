@@ -9,7 +9,16 @@
 #include "domain.h"
 #include "events.h"
 
-void clock_init(void) { events_bind_timer(); }
+/* Xen writes here, whenever it gives us a processor, how long we have had one before. */
+static volatile struct vcpu_runstate_info runstate __attribute__((aligned(64)));
+static bool has_runstate;
+
+void clock_init(void) {
+  events_bind_timer();
+  struct vcpu_register_runstate_memory_area area = {.addr.p = (uintptr_t)&runstate};
+  has_runstate = hypercall(__HYPERVISOR_vcpu_op, VCPUOP_register_runstate_memory_area, 0,
+                           (uintptr_t)&area, 0) == 0;
+}
 
 uint64_t clock_now(void) {
   volatile struct vcpu_time_info *time = &domain_shared_info()->vcpu_info[0].time;
@@ -31,6 +40,22 @@ uint64_t clock_now(void) {
   /* Xen corrects its own drift, by which time could go back a little. */
   static uint64_t latest;
   if (now > latest) latest = now;
+  return latest;
+}
+
+uint64_t clock_used(void) {
+  if (!has_runstate) return clock_now();
+  uint64_t since, before;
+  do {
+    /* Another value after says that we were without the processor in between. */
+    since = runstate.state_entry_time;
+    before = runstate.time[RUNSTATE_running];
+  } while (since != runstate.state_entry_time);
+  const uint64_t now = clock_now();
+  /* Our clock may be behind Xen's by a little, and must not go back for that. */
+  static uint64_t latest;
+  const uint64_t used = before + (now > since ? now - since : 0);
+  if (used > latest) latest = used;
   return latest;
 }
 

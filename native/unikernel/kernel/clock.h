@@ -10,6 +10,9 @@ void clock_init(void);
 /* Nanoseconds since Xen started; never goes back. */
 uint64_t clock_now(void);
 
+/* Nanoseconds for which we have had a processor; never goes back. */
+uint64_t clock_used(void);
+
 /* Nanoseconds since 1970. */
 uint64_t clock_wallclock(void);
 

@@ -10,6 +10,9 @@
 #include "pages.h"
 #include "window.h"
 
+/* Grants that one hypercall maps or unmaps; Xen's own unit of unmapping. */
+#define GRANTS_PER_CALL 32
+
 enum kind { SHARED, GRANTED, OWN, FOREIGN };
 
 struct mapping {
@@ -134,24 +137,60 @@ static long errno_of_status(int16_t status) {
   }
 }
 
-static long map_one(domid_t peer, grant_ref_t reference, uintptr_t page, grant_handle_t *handle) {
-  struct gnttab_map_grant_ref operation = {
-      .host_addr = window_frame_address(page),
-      .flags = GNTMAP_host_map,
-      .ref = reference,
-      .dom = peer,
-  };
-  const long refused = hypercall_grant_table(GNTTABOP_map_grant_ref, &operation, 1);
+static uintptr_t page_at(const struct mapping *mapping, size_t at) {
+  return mapping->start + at * PAGE_SIZE;
+}
+
+/* Takes away `count` pages from the page `first` of the mapping on. Xen flushes once for all of a call. */
+static void unmap_grants(const struct mapping *mapping, size_t first, size_t count) {
+  struct gnttab_unmap_grant_ref operations[GRANTS_PER_CALL];
+  while (count > 0) {
+    const size_t length = count < GRANTS_PER_CALL ? count : GRANTS_PER_CALL;
+    for (size_t i = 0; i < length; i++) {
+      operations[i] = (struct gnttab_unmap_grant_ref){
+          .host_addr = window_frame_address(page_at(mapping, first + i)),
+          .handle = mapping->numbers[first + i],
+      };
+    }
+    hypercall_grant_table(GNTTABOP_unmap_grant_ref, operations, length);
+    first += length;
+    count -= length;
+  }
+}
+
+/* Maps `count` pages behind those that the mapping has. Of a refusal it keeps the pages before that,
+ * and returns why. */
+static long map_grants(struct mapping *mapping, domid_t peer, const grant_ref_t *references,
+                       size_t count) {
+  struct gnttab_map_grant_ref operations[GRANTS_PER_CALL];
+  const size_t first = mapping->count;
+  for (size_t i = 0; i < count; i++) {
+    operations[i] = (struct gnttab_map_grant_ref){
+        .host_addr = window_frame_address(page_at(mapping, first + i)),
+        .flags = GNTMAP_host_map,
+        .ref = references[i],
+        .dom = peer,
+    };
+  }
+  long refused = hypercall_grant_table(GNTTABOP_map_grant_ref, operations, count);
   if (refused != 0) return refused;
-  if (operation.status != GNTST_okay) return errno_of_status(operation.status);
-  *handle = operation.handle;
-  paging_show(page, operation.host_addr);
-  return 0;
+  for (size_t i = 0; i < count; i++) {
+    mapping->numbers[first + i] = operations[i].handle;
+    if (operations[i].status != GNTST_okay) {
+      if (refused == 0) refused = errno_of_status(operations[i].status);
+    } else if (refused != 0) {
+      unmap_grants(mapping, first + i, 1);
+    } else {
+      paging_show(page_at(mapping, first + i), operations[i].host_addr);
+      mapping->count++;
+    }
+  }
+  return refused;
 }
 
 /* Xen cannot show a page of a domain in two places of that domain: it would take it away from the
  * first. What we granted to ourselves we find ourselves. */
-static long map_own(grant_ref_t reference, uintptr_t page) {
+static long map_own(struct mapping *mapping, grant_ref_t reference) {
   const int64_t frame = grants_own_frame(reference);
   if (frame < 0) return -XEN_EPERM;
   if (reference >= own_uses_length) {
@@ -164,7 +203,8 @@ static long map_own(grant_ref_t reference, uintptr_t page) {
   }
   if (own_uses[reference] == UINT16_MAX) return -XEN_ENOSPC;
   own_uses[reference]++;
-  paging_show(page, (uint64_t)frame * PAGE_SIZE);
+  paging_show(page_at(mapping, mapping->count), (uint64_t)frame * PAGE_SIZE);
+  mapping->numbers[mapping->count++] = reference;
   return 0;
 }
 
@@ -176,26 +216,17 @@ struct mapping *mappings_map(domid_t peer, const grant_ref_t *references, size_t
   mapping->start = window_reserve(count);
   if (mapping->start == 0) return failed(mapping, -XEN_ENOMEM, error);
   while (mapping->count < count) {
-    const size_t at = mapping->count;
-    const uintptr_t page = mapping->start + at * PAGE_SIZE;
-    mapping->numbers[at] = references[at];
-    const long refused = own ? map_own(references[at], page)
-                             : map_one(peer, references[at], page, &mapping->numbers[at]);
+    const grant_ref_t *next = references + mapping->count;
+    const size_t left = count - mapping->count;
+    const long refused =
+        own ? map_own(mapping, *next)
+            : map_grants(mapping, peer, next, left < GRANTS_PER_CALL ? left : GRANTS_PER_CALL);
     if (refused != 0) {
-      window_release(page, count - at);
+      window_release(page_at(mapping, mapping->count), count - mapping->count);
       return failed(mapping, refused, error);
     }
-    mapping->count++;
   }
   return mapping;
-}
-
-static void unmap_one(uintptr_t page, grant_handle_t handle) {
-  struct gnttab_unmap_grant_ref operation = {
-      .host_addr = window_frame_address(page),
-      .handle = handle,
-  };
-  hypercall_grant_table(GNTTABOP_unmap_grant_ref, &operation, 1);
 }
 
 /* -- Mapping frames -- */
@@ -251,12 +282,13 @@ static void notify(const struct mapping *mapping) {
 
 void mapping_end(struct mapping *mapping) {
   notify(mapping);
+  if (mapping->kind == GRANTED) unmap_grants(mapping, 0, mapping->count);
   for (size_t at = 0; at < mapping->count; at++) {
-    const uintptr_t page = mapping->start + at * PAGE_SIZE;
+    const uintptr_t page = page_at(mapping, at);
     const uint32_t number = mapping->numbers[at];
     switch (mapping->kind) {
       case SHARED: end_shared_page((void *)page, number); break;
-      case GRANTED: unmap_one(page, number); break;
+      case GRANTED: break;
       case OWN: own_uses[number]--; break;
       case FOREIGN: remove_frame(page); break;
     }

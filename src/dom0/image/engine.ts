@@ -31,6 +31,7 @@ const KERNEL_ON_HOST = [
   'events_fifo.c',
   'events_two_level.c',
   'grants.c',
+  'kept.c',
   'mappings.c',
   'pages.c',
   'window.c',

@@ -6,6 +6,7 @@ import { build } from 'esbuild';
 import { checkoutDirectory } from './checkout.ts';
 import { runTool } from './compiler.ts';
 import { buildEngine, type Engine } from './engine.ts';
+import { LIBRARY } from './project.ts';
 
 /** What QuickJS of 2021 runs. */
 const TARGET = 'es2020';
@@ -46,11 +47,12 @@ export async function buildBundle(
 ): Promise<void> {
   await inScratch(async (directory) => {
     const script = join(directory, 'bundle.js');
+    const checkout = checkoutDirectory();
     await build({
       entryPoints: [entry],
       outfile: script,
-      absWorkingDir: checkoutDirectory(),
-      alias: { ...alias },
+      absWorkingDir: checkout,
+      alias: { paravane: join(checkout, LIBRARY), ...alias },
       bundle: true,
       treeShaking: true,
       minifySyntax: true,

@@ -88,6 +88,24 @@ export interface XenObject {
   holdConsole(hold: boolean): void;
   fillRandom(bytes: Uint8Array): void;
   memory(): MemoryUsage;
+  /**
+   * Bytes that outlive this script: where there are any and it fails, 5 s after its beginning at the
+   * earliest, its pages and ports end and it is run anew. This is a copy of them.
+   */
+  kept(): ArrayBuffer;
+  /** Adds bytes to them, or to what is to take their place; 0 or a negative errno. */
+  keep(bytes: Uint8Array, next: boolean): number;
+  /** Puts the next ones in their place, and behind those what they have from `from` on; 0 or a negative errno. */
+  keepNext(from: number): number;
+  /** Lets go of the next ones. */
+  forgetNext(): void;
+  /** Keeps the bundle that is in an image, to run it in place of this one; 0 or a negative errno. */
+  prepareNext(image: Uint8Array): number;
+  /**
+   * Ends this script with its turn and runs the bundle that was prepared; false where there is none. One
+   * that fails at once is followed by this one again.
+   */
+  runNext(): boolean;
   /** Ends the domain with a `SHUTDOWN_…` of sched.h. */
   shutDown(reason: number): never;
 }

@@ -25,9 +25,7 @@ import type { JournalRewrite, JournalStorage } from './storage.ts';
 
 /** Bytes of entries after which a frame of the state ends, and others have their turn. */
 const STATE_FRAME_SIZE = 32 * 1024;
-/** The journal is rewritten when it is larger than this and than so many times what it was then. */
-const REWRITE_SIZE_MIN = 1 << 20;
-const REWRITE_GROWTH = 4;
+const GROWTH_DEFAULT: JournalGrowth = { size_min: 1 << 20, factor: 4 };
 /** How long after a failure it is tried again. */
 const RETRY_MS = 5000;
 
@@ -38,8 +36,16 @@ export interface JournalSource extends SettingsSource {
   capture(): ServerState;
 }
 
+/** The journal is rewritten when it is larger than `size_min` bytes and than so many times what it was then. */
+export interface JournalGrowth {
+  readonly size_min: number;
+  readonly factor: number;
+}
+
 export interface JournalParts {
   readonly storage: JournalStorage;
+  /** How large it may grow; up to 1 MiB, or four times, unless given. */
+  readonly growth?: JournalGrowth | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Names this boot of the host, in at most 64 characters. */
@@ -141,8 +147,9 @@ export class Journal {
   }
 
   private get isLarge(): boolean {
-    const { length } = this.parts.storage;
-    return length > REWRITE_SIZE_MIN && length > REWRITE_GROWTH * this.rewrittenSize;
+    const { storage, growth = GROWTH_DEFAULT } = this.parts;
+    const { length } = storage;
+    return length > growth.size_min && length > growth.factor * this.rewrittenSize;
   }
 
   private beginFrame(): void {
