@@ -147,7 +147,7 @@ async function checkDiscard(guest: Guest, vdev: string, image: string): Promise<
   const before = await blocks();
   await guest.run(`tool blkdiscard -o ${at} -l ${length} /dev/${vdev}`);
   expect(await blocks()).toBeLessThanOrEqual(before - length / 512);
-  await guest.run(`tool cmp -i ${at}:0 -n ${length} /dev/${vdev} /dev/zero`);
+  await guest.run(`cmp -n ${length} /dev/${vdev} /dev/zero ${at} 0`);
 }
 
 async function checkSectors(guest: Guest, vdev: string, sectorSize: number): Promise<void> {
