@@ -73,11 +73,12 @@ export class StubDomain {
   }
 
   /** Resolves with how the domain has ended, and all that it printed. */
-  async end(): Promise<{ readonly crashed: boolean; readonly console: string }> {
-    const state = await this.#until('end', async () => {
+  async end(limit_ms = LIMIT_MS): Promise<{ readonly crashed: boolean; readonly console: string }> {
+    const look = async () => {
       const now = await this.#state();
       return now === 'runs' ? undefined : now;
-    });
+    };
+    const state = await this.#until('end', look, limit_ms);
     return { crashed: state === 'crashed', console: await this.console() };
   }
 
@@ -101,9 +102,13 @@ export class StubDomain {
     return state.includes('s') ? 'shut down' : 'runs';
   }
 
-  async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  async #until<T>(
+    what: string,
+    look: () => Promise<T | undefined>,
+    limit_ms = LIMIT_MS,
+  ): Promise<T> {
     try {
-      return await this.#lab.waitFor(`${what} of ${this.name}`, look, LIMIT_MS);
+      return await this.#lab.waitFor(`${what} of ${this.name}`, look, limit_ms);
     } catch (error) {
       throw new Error(`${(error as Error).message}\n--- its console ---\n${await this.console()}`);
     }
