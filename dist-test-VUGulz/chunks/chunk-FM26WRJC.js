@@ -1,0 +1,112 @@
+import { createRequire as paravaneRequire } from 'node:module'; const require = paravaneRequire(import.meta.url);
+import {
+  byteArray,
+  struct,
+  u32
+} from "./chunk-WRZEEFDO.js";
+
+// src/abi/io/xs_wire.ts
+var XS_CONTROL = 0;
+var XS_DIRECTORY = 1;
+var XS_READ = 2;
+var XS_GET_PERMS = 3;
+var XS_WATCH = 4;
+var XS_UNWATCH = 5;
+var XS_TRANSACTION_START = 6;
+var XS_TRANSACTION_END = 7;
+var XS_INTRODUCE = 8;
+var XS_RELEASE = 9;
+var XS_GET_DOMAIN_PATH = 10;
+var XS_WRITE = 11;
+var XS_MKDIR = 12;
+var XS_RM = 13;
+var XS_SET_PERMS = 14;
+var XS_WATCH_EVENT = 15;
+var XS_ERROR = 16;
+var XS_IS_DOMAIN_INTRODUCED = 17;
+var XS_RESUME = 18;
+var XS_SET_TARGET = 19;
+var XS_RESET_WATCHES = 21;
+var XS_DIRECTORY_PART = 22;
+var XS_GET_FEATURE = 23;
+var XS_SET_FEATURE = 24;
+var XS_GET_QUOTA = 25;
+var XS_SET_QUOTA = 26;
+var XsdSockmsg = struct("struct xsd_sockmsg", {
+  type: u32,
+  req_id: u32,
+  tx_id: u32,
+  /** Bytes of payload after the header, at most `XENSTORE_PAYLOAD_MAX`. */
+  len: u32
+});
+var XENSTORE_PAYLOAD_MAX = 4096;
+var XENSTORE_RING_SIZE = 1024;
+var XENSTORE_ABS_PATH_MAX = 3072;
+var XENSTORE_REL_PATH_MAX = 2048;
+var XenstoreDomainInterface = struct("struct xenstore_domain_interface", {
+  req: byteArray(XENSTORE_RING_SIZE),
+  rsp: byteArray(XENSTORE_RING_SIZE),
+  req_cons: u32,
+  req_prod: u32,
+  rsp_cons: u32,
+  rsp_prod: u32,
+  server_features: u32,
+  connection: u32,
+  error: u32
+});
+var XENSTORE_SERVER_FEATURE_RECONNECTION = 1;
+var XENSTORE_SERVER_FEATURE_ERROR = 2;
+var XENSTORE_SERVER_FEATURE_WATCHDEPTH = 4;
+var XENSTORE_SERVER_FEATURE_DOMID_ANY = 8;
+var XENSTORE_CONNECTED = 0;
+var XENSTORE_RECONNECT = 1;
+var XENSTORE_ERROR_NONE = 0;
+var XENSTORE_ERROR_COMM = 1;
+var XENSTORE_ERROR_RINGIDX = 2;
+var XENSTORE_ERROR_PROTO = 3;
+
+export {
+  XS_CONTROL,
+  XS_DIRECTORY,
+  XS_READ,
+  XS_GET_PERMS,
+  XS_WATCH,
+  XS_UNWATCH,
+  XS_TRANSACTION_START,
+  XS_TRANSACTION_END,
+  XS_INTRODUCE,
+  XS_RELEASE,
+  XS_GET_DOMAIN_PATH,
+  XS_WRITE,
+  XS_MKDIR,
+  XS_RM,
+  XS_SET_PERMS,
+  XS_WATCH_EVENT,
+  XS_ERROR,
+  XS_IS_DOMAIN_INTRODUCED,
+  XS_RESUME,
+  XS_SET_TARGET,
+  XS_RESET_WATCHES,
+  XS_DIRECTORY_PART,
+  XS_GET_FEATURE,
+  XS_SET_FEATURE,
+  XS_GET_QUOTA,
+  XS_SET_QUOTA,
+  XsdSockmsg,
+  XENSTORE_PAYLOAD_MAX,
+  XENSTORE_RING_SIZE,
+  XENSTORE_ABS_PATH_MAX,
+  XENSTORE_REL_PATH_MAX,
+  XenstoreDomainInterface,
+  XENSTORE_SERVER_FEATURE_RECONNECTION,
+  XENSTORE_SERVER_FEATURE_ERROR,
+  XENSTORE_SERVER_FEATURE_WATCHDEPTH,
+  XENSTORE_SERVER_FEATURE_DOMID_ANY,
+  XENSTORE_CONNECTED,
+  XENSTORE_RECONNECT,
+  XENSTORE_ERROR_NONE,
+  XENSTORE_ERROR_COMM,
+  XENSTORE_ERROR_RINGIDX,
+  XENSTORE_ERROR_PROTO
+};
+//# sourceMappingURL=chunk-FM26WRJC.js.map
