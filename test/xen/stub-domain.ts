@@ -73,12 +73,11 @@ export class StubDomain {
   }
 
   /** Resolves with how the domain has ended, and all that it printed. */
-  async end(limit_ms = LIMIT_MS): Promise<{ readonly crashed: boolean; readonly console: string }> {
-    const look = async () => {
+  async end(): Promise<{ readonly crashed: boolean; readonly console: string }> {
+    const state = await this.#until('end', async () => {
       const now = await this.#state();
       return now === 'runs' ? undefined : now;
-    };
-    const state = await this.#until('end', look, limit_ms);
+    });
     return { crashed: state === 'crashed', console: await this.console() };
   }
 
@@ -102,13 +101,9 @@ export class StubDomain {
     return state.includes('s') ? 'shut down' : 'runs';
   }
 
-  async #until<T>(
-    what: string,
-    look: () => Promise<T | undefined>,
-    limit_ms = LIMIT_MS,
-  ): Promise<T> {
+  async #until<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
     try {
-      return await this.#lab.waitFor(`${what} of ${this.name}`, look, limit_ms);
+      return await this.#lab.waitFor(`${what} of ${this.name}`, look, LIMIT_MS);
     } catch (error) {
       throw new Error(`${(error as Error).message}\n--- its console ---\n${await this.console()}`);
     }

@@ -196,20 +196,6 @@ test('a fault is reported with its place and its reason', async () => {
   await domain.destroy();
 });
 
-test('xenstored holds 10,000 nodes in 8 MiB', async () => {
-  const { lab } = await sharedHost();
-  const image = file('xenstored.elf');
-  await buildImage('test/unikernel/xenstored-bundle.ts', image);
-  const config = { name: 'xenstored', image, memory_mib: 8, commandLine: 'nodes=10000' };
-  const domain = await StubDomain.create(lab, config);
-  // Ten thousand requests take their time, where the processor is emulated.
-  const { crashed, console } = await domain.end(500_000);
-  expect(console).toContain('ok: all nodes are kept');
-  expect(console).not.toContain('FAILED');
-  expect(crashed).toBe(false);
-  await domain.destroy();
-});
-
 test('a stub domain with too little memory says how much it needs', async () => {
   const { lab } = await sharedHost();
   // Of 3 MiB an image without the ballast leaves enough.
