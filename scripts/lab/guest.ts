@@ -13,7 +13,7 @@ const DISK_MIB = 160;
 const GIVEN_MIB = 8;
 
 /** Emulated, a guest needs its time; a machine under load more. */
-const GUEST_LIMIT_MS = 180_000;
+const GUEST_LIMIT_MS = 300_000;
 
 /** The guest's initramfs: it proves its disk (guest-disk.sh) and leaves a shell at its console. */
 export function diskGuestInitramfs(): string {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
 import { buildEngine } from '../../src/dom0/image/engine.ts';
 import { buildBundle, buildImage, linkImage } from '../../src/dom0/image/image.ts';
+import { entryOf, stubDomains } from '../../src/dom0/stub-domains.ts';
 import { CONFORMANCE_ENTRY, scratchDirectory, TEST_ALIAS } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
 import { sharedHost } from './shared-lab.ts';
@@ -22,13 +23,21 @@ async function imageOf(name: string, script: string): Promise<string> {
   return file(`${name}.elf`);
 }
 
-test('an image that is started without Xen says so and switches the machine off', async () => {
-  const image = file('no-xen.elf');
-  await linkImage(await buildEngine(), image);
-  const machine = ['-display', 'none', '-serial', 'stdio', '-accel', 'tcg', '-kernel', image];
-  const { stdout } = await promisify(execFile)('qemu-system-x86_64', machine, { timeout: 20_000 });
-  expect(stdout).toContain('there is no Xen here');
-});
+/** All images that there are, and a user's. */
+const images = [...stubDomains.map(entryOf), 'stubdoms/templates/service/main.ts'];
+
+test.each(images)(
+  'the image of %s, started without Xen, says so and ends the machine',
+  async (entry) => {
+    const image = file('no-xen.elf');
+    await buildImage(entry, image);
+    const machine = ['-display', 'none', '-serial', 'stdio', '-accel', 'tcg', '-kernel', image];
+    const { stdout } = await promisify(execFile)('qemu-system-x86_64', machine, {
+      timeout: 20_000,
+    });
+    expect(stdout).toContain('there is no Xen here');
+  },
+);
 
 test('the unikernel binding passes the conformance suite in a stub domain', async () => {
   const { lab } = await sharedHost();

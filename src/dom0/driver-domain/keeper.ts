@@ -11,8 +11,8 @@ import type { Log } from '../../base/log.ts';
 import type { DomainControl } from '../../hypervisor/contract.ts';
 import { CRASH_KEY } from '../../xenbus/crash-report.ts';
 import { Stepper } from '../../xenbus/stepper.ts';
-import { domainHome } from '../../xenstore/path.ts';
-import type { Xenstore, XenstoreWatch } from '../../xenstore/xenstore.ts';
+import { domainHome, parentPath } from '../../xenstore/path.ts';
+import type { Xenstore, XenstoreNodes, XenstoreWatch } from '../../xenstore/xenstore.ts';
 import { findDomain } from '../domain-name.ts';
 import { restoreDevices } from './devices.ts';
 import type { Toolstack } from './toolstack.ts';
@@ -36,8 +36,9 @@ const PAUSE_MAX_MS = 20_000;
 /** One that has lived for so long has not ended for the reason for which the last one did. */
 const SETTLED_MS = 60_000;
 
-/** Where the domid is kept, for a keeper that begins after its domain has ended. */
-const recordPath = (name: string) => `/tool/paravane/driver-domain/${name}`;
+/** Where domids are kept, for a keeper that begins after its domain has ended. */
+const RECORDS = '/tool/paravane/driver-domain';
+const recordPath = (name: string) => `${RECORDS}/${name}`;
 
 export class DriverDomainKeeper {
   private readonly parts: KeeperParts;
@@ -119,8 +120,17 @@ export class DriverDomainKeeper {
     const crash = await this.parts.xenstore.readIfPresent(`${domainHome(domid)}/${CRASH_KEY}`);
     log.warn(`domain ${this.name} has ended`, { domid, reason: info.shutdownReason, crash });
     await toolstack.destroy(domid);
-    if (this.over) await xenstore.remove(recordPath(this.name));
+    if (this.over) await xenstore.transaction((nodes) => this.forget(nodes));
     else this.lookAgain();
+  }
+
+  /** Removes the record, and the directories above it that hold nothing else. */
+  private async forget(nodes: XenstoreNodes): Promise<void> {
+    await nodes.remove(recordPath(this.name));
+    for (const directory of [RECORDS, parentPath(RECORDS)]) {
+      if ((await nodes.list(directory)).length > 0) return;
+      await nodes.remove(directory);
+    }
   }
 
   private async makeAgain(): Promise<void> {
