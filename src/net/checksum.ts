@@ -32,7 +32,13 @@ function sumPseudoHeader(bytes: Uint8Array, headers: PacketHeaders): number {
   return sumWords(bytes, start, start + length, protocol + (end - transport));
 }
 
-function checksumOffset(headers: PacketHeaders): number {
+/** The folded sum with which TCP or UDP in a frame begins: what a blank checksum starts from. */
+export function pseudoHeaderSum(bytes: Uint8Array, headers: PacketHeaders): number {
+  return fold(sumPseudoHeader(bytes, headers));
+}
+
+/** From the start of the header of TCP or UDP. */
+export function checksumOffset(headers: PacketHeaders): number {
   return headers.protocol === PROTOCOL_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET;
 }
 
@@ -68,4 +74,9 @@ export function completeIpv4Checksum(bytes: Uint8Array, headers: PacketHeaders):
 export function ipv4ChecksumIsRight(bytes: Uint8Array, headers: PacketHeaders): boolean {
   const { network } = headers;
   return fold(sumWords(bytes, network, network + (bytes[network]! & 0xf) * 4, 0)) === 0xffff;
+}
+
+/** Completes any checksum of this kind, whose place at `field` holds what it is to begin with. */
+export function completePartialChecksum(bytes: Uint8Array, start: number, field: number): void {
+  storeWord(bytes, field, ~fold(sumWords(bytes, start, bytes.length, 0)) & 0xffff);
 }

@@ -114,13 +114,25 @@ export class SwitchPort {
     const { outgoing, counts } = this;
     if (outgoing.length === 0) return;
     this.outgoing = [];
-    const sent = this.network.send(outgoing);
-    counts.dropped.room += outgoing.length - sent;
-    for (let index = 0; index < sent; index++) {
-      const { bytes } = outgoing[index]!;
-      counts.out.frames++;
-      counts.out.bytes += bytes.length;
-      for (const capture of this.captures) capture.add(bytes);
-    }
+    counts.dropped.room += outgoing.length - this.offer(outgoing);
+  }
+
+  /** Sends frames as they are. Returns how many were taken, in order; the others were not. */
+  offer(frames: readonly Frame[]): number {
+    const sent = this.network.send(frames);
+    for (let index = 0; index < sent; index++) this.countOut(frames[index]!);
+    return sent;
+  }
+
+  /** The frame has passed the port on its way in. */
+  countIn({ bytes }: Frame): void {
+    this.counts.in.frames++;
+    this.counts.in.bytes += bytes.length;
+  }
+
+  private countOut({ bytes }: Frame): void {
+    this.counts.out.frames++;
+    this.counts.out.bytes += bytes.length;
+    for (const capture of this.captures) capture.add(bytes);
   }
 }
