@@ -40,15 +40,19 @@ export interface PortCounts {
   readonly dropped: Record<PortDropReason, number>;
 }
 
-export class SwitchPort {
-  readonly name: string;
-  readonly vlans: PortVlans;
-  readonly filter: StationFilter | undefined;
-  readonly counts: PortCounts = {
+export function noPortCounts(): PortCounts {
+  return {
     in: { frames: 0, bytes: 0 },
     out: { frames: 0, bytes: 0 },
     dropped: { invalid: 0, vlan: 0, filter: 0, rate: 0, room: 0 },
   };
+}
+
+export class SwitchPort {
+  readonly name: string;
+  readonly vlans: PortVlans;
+  readonly filter: StationFilter | undefined;
+  readonly counts = noPortCounts();
   private readonly network: NetworkInterface;
   private readonly clock: Clock;
   private readonly bucketIn: TokenBucket | undefined;
