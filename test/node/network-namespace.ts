@@ -34,7 +34,8 @@ export const sender = (address: string, port: number) =>
     require("net").connect(${port}, "${address}").end(bytes);
     console.log(require("crypto").createHash("sha256").update(bytes).digest("hex"));'`;
 
-const RECEIVER = (port: number) =>
+/** A command that says when it waits at a port, and prints the digest of what comes there. */
+export const receiver = (port: number) =>
   `node -e '
     const hash = require("crypto").createHash("sha256");
     const server = require("net").createServer((socket) => {
@@ -97,7 +98,7 @@ export class NetworkNamespace {
 
   /** Waits at a port for what a `sender` sends; resolves once it waits, with the digest to come. */
   async receiver(port: number): Promise<{ readonly digest: Promise<string> }> {
-    const { ended, said } = this.start(RECEIVER(port));
+    const { ended, said } = this.start(receiver(port));
     await said;
     return { digest: ended.then(({ out }) => out.replace('listening\n', '')) };
   }
