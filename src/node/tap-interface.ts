@@ -193,12 +193,12 @@ export class TapInterface implements PausableInterface {
 
   /** Whether the device stays when this process ends, with its addresses and its place in a bridge. */
   persist(stays: boolean): void {
-    this.tap.persist(stays);
+    this.change(() => this.tap.persist(stays));
   }
 
   /** Whether the host sees somebody at the other end. */
   setCarrier(carrier: boolean): void {
-    if (!this.broken && !this.closed) this.tap.setCarrier(carrier);
+    this.change(() => this.tap.setCarrier(carrier));
   }
 
   bringUp(): void {
@@ -284,6 +284,16 @@ export class TapInterface implements PausableInterface {
       }
     }
     if (batch.length > 0) this.receiver(batch);
+  }
+
+  /** Changes a device that somebody may have deleted. */
+  private change(body: () => void): void {
+    if (this.broken || this.closed) return;
+    try {
+      body();
+    } catch {
+      this.fail();
+    }
   }
 
   /** Polls for what matters now and nothing else, so that nothing wakes us in vain. */

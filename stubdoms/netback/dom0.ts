@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Holdings } from '../../src/base/holdings.ts';
+import { DOM0 } from '../../src/base/ids.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { Hypervisor } from '../../src/hypervisor/contract.ts';
 import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
@@ -24,6 +25,7 @@ import type { Xenstore } from '../../src/xenstore/xenstore.ts';
 import { type NetbackOptions, startNetback } from './service.ts';
 import { SwitchNetwork } from './switch-network.ts';
 import { TapNetwork } from './tap-network.ts';
+import { DOM0_LEASES, OWN_LEASES, xenstoreLeases } from './xenstore-leases.ts';
 
 export interface SwitchSettings {
   /** Guests may only use their own addresses. */
@@ -72,7 +74,9 @@ async function openSwitch(settings: SwitchSettings, world: World): Promise<Guest
   const { hypervisor, xenstore, log } = world;
   const held = new Holdings();
   const fronts: NetFront[] = [];
-  const network = new SwitchNetwork({ clock: nodeClock, log, xenstore, filter: settings.filter });
+  const directories = hypervisor.domid === DOM0 ? DOM0_LEASES : OWN_LEASES;
+  const leases = xenstoreLeases(xenstore, nodeClock, directories);
+  const network = new SwitchNetwork({ clock: nodeClock, log, leases, filter: settings.filter });
   const close = async () => {
     network.close();
     held.close();

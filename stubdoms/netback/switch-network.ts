@@ -3,7 +3,7 @@ import type { Clock } from '../../src/base/clock.ts';
 import { errorMessage, XenError } from '../../src/base/errors.ts';
 import type { Log } from '../../src/base/log.ts';
 import type { PluggedVif, VifNetwork, VifRequest } from '../../src/net/back-request.ts';
-import { DhcpServer } from '../../src/net/dhcp-server.ts';
+import { DhcpServer, type LeaseStore } from '../../src/net/dhcp-server.ts';
 import { parseIpAddress } from '../../src/net/ip-address.ts';
 import { type Ipv4Range, ipv4Number, ipv4Text, rangeText } from '../../src/net/ipv4-range.ts';
 import { LocalStation } from '../../src/net/local-station.ts';
@@ -13,8 +13,6 @@ import { StationFilter } from '../../src/net/station-filter.ts';
 import { Switch } from '../../src/net/switch.ts';
 import type { PortOptions, SwitchPort } from '../../src/net/switch-port.ts';
 import { type PortVlans, UNTAGGED } from '../../src/net/vlan.ts';
-import type { Xenstore } from '../../src/xenstore/xenstore.ts';
-import { xenstoreLeases } from './xenstore-leases.ts';
 
 /** Locally administered; the four bytes below are the station's IP address. */
 const STATION_MAC = 0x0250_0000_0000;
@@ -25,7 +23,8 @@ const PREFIX_MAX = 29;
 export interface SwitchNetworkParts {
   readonly clock: Clock;
   readonly log: Log;
-  readonly xenstore: Xenstore;
+  /** Where leases are kept. */
+  readonly leases: LeaseStore;
   /** Guests may only use their own addresses, unless their device says otherwise. */
   readonly filter: boolean;
 }
@@ -67,10 +66,9 @@ export class SwitchNetwork {
   /** Gives the network a host that is its first address and gives the others to guests. */
   async serveDhcp(range: Ipv4Range): Promise<void> {
     checkDhcpRange(range);
-    const { clock, log, xenstore } = this.parts;
+    const { clock, log, leases } = this.parts;
     const address = range.first + 1;
-    const store = xenstoreLeases(xenstore, clock);
-    const dhcp = await DhcpServer.open({ clock, log, store, range, address });
+    const dhcp = await DhcpServer.open({ clock, log, store: leases, range, address });
     this.dhcp = dhcp;
     const mac = (STATION_MAC + address) as MacAddress;
     this.station = new LocalStation({ clock, mac, address, dhcp });

@@ -9,11 +9,14 @@ import { parseIpv4Range } from '../../src/net/ipv4-range.ts';
 import { runStubDomain } from '../stub-domain.ts';
 import { startNetback } from './service.ts';
 import { SwitchNetwork } from './switch-network.ts';
+import { OWN_LEASES, xenstoreLeases } from './xenstore-leases.ts';
 
 const UPLINK = 0;
 
 runStubDomain(async (domain) => {
-  const network = new SwitchNetwork({ ...domain, filter: true });
+  const { clock, log, xenstore } = domain;
+  const leases = xenstoreLeases(xenstore, clock, OWN_LEASES);
+  const network = new SwitchNetwork({ clock, log, leases, filter: true });
   const [, dhcp] = /(?:^|\s)dhcp=(\S+)/.exec(domain.commandLine) ?? [];
   if (dhcp !== undefined) await network.serveDhcp(parseIpv4Range(dhcp));
   const uplink = await ownInterface();

@@ -1,4 +1,4 @@
-/** Leases of DHCP in xenstore, below the home of the domain that gives them: `data/dhcp/<mac>`. */
+/** Leases of DHCP in xenstore, where the domain that gives them may write: `<directory>/<mac>`. */
 import type { Clock } from '../../src/base/clock.ts';
 import { errorCode } from '../../src/base/errors.ts';
 import type { DhcpLease } from '../../src/net/dhcp-leases.ts';
@@ -8,11 +8,10 @@ import { ipv4Number, ipv4Text } from '../../src/net/ipv4-range.ts';
 import { type MacAddress, macAddressText, parseMacAddress } from '../../src/net/mac-address.ts';
 import type { Xenstore } from '../../src/xenstore/xenstore.ts';
 
-const DIRECTORY = 'data/dhcp';
-const DATA = 'data';
-
-/** A name in xenstore has no colons. */
-const nodeOf = (mac: MacAddress) => `${DIRECTORY}/${macAddressText(mac).replace(/:/g, '-')}`;
+/** In dom0, with the directories above it that are ours. */
+export const DOM0_LEASES = ['/tool/paravane/dhcp', '/tool/paravane'] as const;
+/** In other domains, below their homes, of which this is theirs to write. */
+export const OWN_LEASES = ['data/dhcp'] as const;
 
 function parseLease(name: string, value: string): DhcpLease | undefined {
   const [, address, seconds] = /^([\d.]+) (\d{1,12})$/.exec(value) ?? [];
@@ -35,13 +34,19 @@ async function children(xenstore: Xenstore, path: string): Promise<string[]> {
   }
 }
 
-/** Paths that are not absolute begin at the home of the domain that `xenstore` is connected from. */
-export function xenstoreLeases(xenstore: Xenstore, clock: Clock): LeaseStore {
+/** @param directories where the leases are, and what is above that and removed when it is empty */
+export function xenstoreLeases(
+  xenstore: Xenstore,
+  clock: Clock,
+  directories: readonly [string, ...string[]],
+): LeaseStore {
+  const [directory] = directories;
+  // No name in xenstore has a colon.
+  const nodeOf = (mac: MacAddress) => `${directory}/${macAddressText(mac).replace(/:/g, '-')}`;
   const remove = async (path: string) => {
     if ((await xenstore.readIfPresent(path)) === undefined) return;
     await xenstore.remove(path);
-    // What is empty above it was made for it.
-    for (const parent of [DIRECTORY, DATA]) {
+    for (const parent of directories) {
       if ((await children(xenstore, parent)).length > 0) return;
       await xenstore.remove(parent);
     }
@@ -49,8 +54,8 @@ export function xenstoreLeases(xenstore: Xenstore, clock: Clock): LeaseStore {
   return {
     async load() {
       const found: DhcpLease[] = [];
-      for (const name of await children(xenstore, DIRECTORY)) {
-        const path = `${DIRECTORY}/${name}`;
+      for (const name of await children(xenstore, directory)) {
+        const path = `${directory}/${name}`;
         const lease = parseLease(name, (await xenstore.readIfPresent(path)) ?? '');
         if (lease === undefined || lease.until_ms <= clock.wallclock_ms()) await remove(path);
         else found.push(lease);

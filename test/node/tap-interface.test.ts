@@ -128,6 +128,16 @@ describe.skipIf(missing !== undefined)(title, () => {
     expect(tap.send([frame(packet())])).toBe(0);
   });
 
+  test('that somebody deletes while nobody reads from it is found to be gone', async () => {
+    const tap = newTap('pvt0');
+    await space.take('pvt0');
+    tap.pause();
+    await space.run('ip link delete pvt0');
+    tap.setCarrier(false);
+    expect(tap.info.carrier).toBe(false);
+    tap.persist(false);
+  });
+
   test('carries echoes by IPv4 and IPv6 between two hosts, in fragments', async () => {
     await pair();
     await space.run('busybox ping -c 3 -W 5 -s 3000 10.9.0.2');

@@ -115,6 +115,8 @@ export class NetbackWorld extends SimHost {
     const { netback, network } = this;
     if (netback !== undefined) await this.finish(netback.close());
     if (network !== undefined) await this.finish(Promise.resolve(network.close()));
-    return [...(await this.tree('/local/domain/0')), ...(await this.end())];
+    const tools = (await this.tree('/tool')).filter((path) => path !== '/tool/xenstored');
+    const nodes = [...(await this.tree('/local/domain/0')), ...tools];
+    return [...nodes, ...(await this.end())];
   }
 }

@@ -9,6 +9,7 @@ import { parseIpv4Range } from '../../src/net/ipv4-range.ts';
 import type { MacAddress } from '../../src/net/mac-address.ts';
 import { SwitchNetwork } from '../../stubdoms/netback/switch-network.ts';
 import { TapNetwork } from '../../stubdoms/netback/tap-network.ts';
+import { DOM0_LEASES, xenstoreLeases } from '../../stubdoms/netback/xenstore-leases.ts';
 import { native } from '../native/shim.ts';
 import { MAC_A, MAC_B } from '../net/packets.ts';
 import { missingForTaps, NetworkNamespace, sender } from '../node/network-namespace.ts';
@@ -47,7 +48,8 @@ describe.skipIf(missing !== undefined)(title, () => {
 
   const startSwitch = (dhcp?: string) =>
     world.startService(async ({ clock, xenstore }: HostProcess) => {
-      const network = new SwitchNetwork({ clock, xenstore, log: world.logger, filter: true });
+      const leases = xenstoreLeases(xenstore, clock, DOM0_LEASES);
+      const network = new SwitchNetwork({ clock, leases, log: world.logger, filter: true });
       if (dhcp !== undefined) await network.serveDhcp(parseIpv4Range(dhcp));
       return network;
     });

@@ -15,6 +15,7 @@ import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
 import { startXenstored } from '../../src/xenstored/server.ts';
 import { startNetback } from '../../stubdoms/netback/service.ts';
 import { SwitchNetwork } from '../../stubdoms/netback/switch-network.ts';
+import { OWN_LEASES, xenstoreLeases } from '../../stubdoms/netback/xenstore-leases.ts';
 import { frame, MAC_A, MAC_B, packet, pattern } from '../net/packets.ts';
 import { checks } from './checks.ts';
 
@@ -55,7 +56,8 @@ async function attach(store: XenstoreClient, devid: number, mac: MacAddress): Pr
 async function main(): Promise<void> {
   const xenstore = startStore();
   const parts = { hypervisor, xenstore, clock, log };
-  const network = new SwitchNetwork({ ...parts, filter: true });
+  const leases = xenstoreLeases(xenstore, clock, OWN_LEASES);
+  const network = new SwitchNetwork({ clock, log, leases, filter: true });
   await network.serveDhcp(parseIpv4Range('10.0.0.0/24'));
   await startNetback({
     ...parts,
