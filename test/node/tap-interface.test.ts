@@ -218,6 +218,31 @@ describe.skipIf(missing !== undefined)(title, () => {
     await expect.poll(() => heard.map((bytes) => bytes[42])).toEqual([49, 50, 51]);
   });
 
+  test('that is used wrongly in the shim throws, open or closed', () => {
+    const tap = new native.Tap('pvt0');
+    const call = (name: string, ...values: unknown[]) =>
+      (Reflect.get(tap, name) as (...args: unknown[]) => unknown).call(tap, ...values);
+    try {
+      const header = new Uint8Array(12);
+      expect(() => call('persist', 1)).toThrow(TypeError);
+      expect(() => call('setMtu', 0)).toThrow(RangeError);
+      expect(() => call('setAddress', new Uint8Array(5))).toThrow(RangeError);
+      expect(() => call('joinBridge', 'x'.repeat(16))).toThrow(RangeError);
+      expect(() => call('read', new Uint8Array(100), new Int32Array(2))).toThrow(TypeError);
+      expect(() => call('write', new Uint8Array(11), new Uint8Array(60))).toThrow(RangeError);
+      expect(() => call('write', header, new Uint8Array(0))).toThrow(RangeError);
+      // Asks for a checksum beyond the frame.
+      header.set([1, 0, 0, 0, 0, 0, 58, 0, 1, 0]);
+      expect(() => call('write', header, new Uint8Array(60))).toThrow(/in the frame/);
+    } finally {
+      tap.close();
+    }
+    tap.close();
+    for (const name of ['fd', 'bringUp'] as const) {
+      expect(() => (name === 'fd' ? tap.fd : call(name))).toThrow(/the device is closed/);
+    }
+  });
+
   test('two that are opened and closed many times leave no descriptor', () => {
     const descriptors = () => readdirSync('/proc/self/fd').length;
     const before = descriptors();
