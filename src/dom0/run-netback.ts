@@ -39,7 +39,7 @@ export const netbackService: Service = {
       .option('--type <name>', 'the devices to serve, by their directory below backend/', 'vif')
       .option(
         '--without <features>',
-        `what guests are not offered, by commas: ${NET_FEATURES.join(', ')}`,
+        `what guests are not offered, and no --uplink uses, by commas: ${NET_FEATURES.join(', ')}`,
         featureNames(NET_FEATURES),
         [],
       )

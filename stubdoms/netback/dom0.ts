@@ -12,6 +12,7 @@ import { openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import type { VifNetwork } from '../../src/net/back-request.ts';
 import { CaptureSession } from '../../src/net/capture-session.ts';
+import type { NetFeature } from '../../src/net/features.ts';
 import { NetFront } from '../../src/net/front.ts';
 import { parseIpv4Range } from '../../src/net/ipv4-range.ts';
 import type { SwitchPort } from '../../src/net/switch-port.ts';
@@ -68,7 +69,11 @@ interface GuestNetwork {
 /** Room for what several guests send and receive at once. */
 const UPLINK_OPTIONS = { queues: 2 };
 
-async function openSwitch(settings: SwitchSettings, world: World): Promise<GuestNetwork> {
+async function openSwitch(
+  settings: SwitchSettings,
+  without: readonly NetFeature[],
+  world: World,
+): Promise<GuestNetwork> {
   const range = settings.dhcp === undefined ? undefined : parseIpv4Range(settings.dhcp);
   if (range !== undefined) checkNoOverlap(range, hostNetworks());
   const { hypervisor, xenstore, log } = world;
@@ -92,7 +97,8 @@ async function openSwitch(settings: SwitchSettings, world: World): Promise<Guest
     }
     for (const devid of settings.uplinks) {
       const parts = { hypervisor, xenstore, clock: nodeClock, log, devid };
-      const front = await NetFront.connect({ ...parts, options: UPLINK_OPTIONS });
+      const options = { ...UPLINK_OPTIONS, without: new Set(without) };
+      const front = await NetFront.connect({ ...parts, options });
       fronts.push(front);
       network.addUplink(front, { name: `uplink${devid}` });
     }
@@ -160,7 +166,7 @@ export async function openNetback(settings: NetbackSettings, log: Log): Promise<
     const guests =
       settings.switch === undefined
         ? await openTaps(settings.type ?? 'vif', world)
-        : await openSwitch(settings.switch, world);
+        : await openSwitch(settings.switch, settings.without ?? [], world);
     network = guests;
     held.keep(await serveCaptures(settings.captureSocket, guests, log));
     const netback = await startNetback({
