@@ -15,6 +15,7 @@ static Napi::Object exportAll(Napi::Env env, Napi::Object exports) {
   paravane::exportUnixSocket(env, exports);
   paravane::exportFile(env, exports);
   paravane::exportFileQueue(env, exports);
+  paravane::exportTap(env, exports);
   return exports;
 }
 

@@ -17,5 +17,6 @@ void exportSocketSet(Napi::Env env, Napi::Object exports);
 void exportUnixSocket(Napi::Env env, Napi::Object exports);
 void exportFile(Napi::Env env, Napi::Object exports);
 void exportFileQueue(Napi::Env env, Napi::Object exports);
+void exportTap(Napi::Env env, Napi::Object exports);
 
 }  // namespace paravane

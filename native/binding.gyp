@@ -16,7 +16,8 @@
         "socket_set.cc",
         "unix_socket.cc",
         "file.cc",
-        "file_queue.cc"
+        "file_queue.cc",
+        "tap.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_CPP_EXCEPTIONS"],

@@ -27,7 +27,16 @@ export function programGuestInitramfs(): string {
 }
 
 /** Programs of Debian's that a guest with `toolsGuestInitramfs()` has. */
-const GUEST_TOOLS = ['fio', 'mkfs.ext4', 'e2fsck', 'blkdiscard', 'blockdev', 'cmp'];
+const GUEST_TOOLS = [
+  'fio',
+  'mkfs.ext4',
+  'e2fsck',
+  'blkdiscard',
+  'blockdev',
+  'cmp',
+  'ethtool',
+  'iperf3',
+];
 
 /** The initramfs of a guest that is told at its console what to do with its disks. */
 export function toolsGuestInitramfs(): string {
@@ -55,13 +64,15 @@ export interface GuestConfig {
   readonly vcpus?: number;
   /** Lines for xl, such as `format=raw,vdev=xvda,access=rw,target=/disk.img`. */
   readonly disks?: readonly string[];
+  /** The same for interfaces: `mac=00:16:3e:00:00:01,bridge=xenbr0`. */
+  readonly vifs?: readonly string[];
   readonly memory_mib?: number;
   /** For xl, and for what it leaves running in dom0 until the guest ends. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 function xlConfig(config: GuestConfig): string {
-  const { name, type, kernel = debianKernel().image, ramdisk, disks = [] } = config;
+  const { name, type, kernel = debianKernel().image, ramdisk, disks = [], vifs = [] } = config;
   const { memory_mib = 192, vcpus = 1, extra = '', onReboot = 'restart' } = config;
   const { commandLine = `console=hvc0 quiet panic=-1 ${extra}` } = config;
   return [
@@ -74,6 +85,7 @@ function xlConfig(config: GuestConfig): string {
     `vcpus = ${vcpus}`,
     `on_reboot = "${onReboot}"`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
+    ...(vifs.length === 0 ? [] : [`vif = [ ${vifs.map((vif) => `"${vif}"`).join(', ')} ]`]),
     '',
   ].join('\n');
 }

@@ -10,6 +10,9 @@ export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
+/** The hotplug script for interfaces that our network back end serves. */
+const NET_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-vif');
+
 const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
 
 const LIVE_UPDATE_LIMIT_MS = 120_000;
@@ -62,6 +65,9 @@ export async function startCXenconsoled(
 export function diskLine(image: string, vdev = 'xvda', access: 'rw' | 'ro' = 'rw'): string {
   return `format=raw,vdev=${vdev},access=${access},script=${BLOCK_SCRIPT},target=${image}`;
 }
+
+/** An interface line for xl with our network back end, `options` such as `mac=…,bridge=…`. */
+export const vifLine = (options: string) => `${options},script=${NET_SCRIPT}`;
 
 /** What guests could leave behind in dom0. */
 export interface Traces {
@@ -197,6 +203,19 @@ export class Host {
   async paravane(...args: string[]): Promise<string> {
     const out = await this.lab.run(['node', PARAVANE, ...args], { timeout_ms: 200_000 });
     return out.trimEnd();
+  }
+
+  /** Starts a service that not every host has. */
+  async start(service: string, ...options: string[]): Promise<void> {
+    await this.#run(service, ...options);
+  }
+
+  /** Ends a service that was started so, with what it holds. */
+  async end(service: string): Promise<void> {
+    const daemon = this.daemon(service);
+    this.#daemons.delete(service);
+    const { code } = await daemon.stop();
+    if (code !== 0) throw new Error(`${service} has ended with ${code}\n${daemon.lastSeen()}`);
   }
 
   /** Ends a daemon by a signal and starts it again, with other options if any are given. */

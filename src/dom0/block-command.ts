@@ -5,21 +5,20 @@ import { errorMessage, XenError } from '../base/errors.ts';
 import { DOM0, domId } from '../base/ids.ts';
 import { SECTOR_SIZE } from '../block/block-device.ts';
 import type { OperationCount } from '../block/counted-disk.ts';
-import type { BlockStatistics } from '../block/statistics.ts';
+import { type BlockStatistics, parseStatistics, STATISTICS_KEY } from '../block/statistics.ts';
 import { parseXenbusState, xenbusStateName } from '../xenbus/state.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
+import { askToRefresh, attachDisk, DISK } from './block-devices.ts';
+import { findDomain } from './domain-name.ts';
 import {
-  askToRefresh,
-  attachDevice,
-  type BlockDeviceEntry,
+  connectOrRemove,
+  type DeviceEntry,
   detachDevice,
   findDevice,
-  findDomain,
   listDevices,
   readStatistics,
   removeDevice,
-  untilConnected,
-} from './block-devices.ts';
+} from './guest-devices.ts';
 import { byteCount, wholeNumber } from './option-values.ts';
 import { StoreCommands } from './store-command.ts';
 import type { Terminal } from './terminal.ts';
@@ -70,7 +69,7 @@ function addAttach(commands: StoreCommands): void {
     .option('--timeout <seconds>', 'how long to wait', wholeNumber(1), TIMEOUT_S)
     .action(async (domain: string, disk: string, options) => {
       await commands.run(options, async (store) => {
-        const entry = await attachDevice(store, {
+        const entry = await attachDisk(store, {
           domid: await findDomain(store, domain),
           devid: options.vdev,
           disk: await diskPath(disk, options.backend),
@@ -87,20 +86,6 @@ function addAttach(commands: StoreCommands): void {
     });
 }
 
-/** A disk that does not come up is not left behind. */
-async function connectOrRemove(
-  store: Xenstore,
-  entry: BlockDeviceEntry,
-  timeout_ms: number,
-): Promise<void> {
-  try {
-    await untilConnected(store, entry, timeout_ms);
-  } catch (error) {
-    await removeDevice(store, entry);
-    throw error;
-  }
-}
-
 function addDetach(commands: StoreCommands): void {
   commands
     .add('detach', 'take a disk away from a guest', ['paravane block detach guest xvdb'])
@@ -110,7 +95,7 @@ function addDetach(commands: StoreCommands): void {
     .option('--timeout <seconds>', 'how long the guest may take', wholeNumber(1), TIMEOUT_S)
     .action(async (domain: string, device: number, options) => {
       await commands.run(options, async (store) => {
-        const entry = await findDevice(store, await findDomain(store, domain), device);
+        const entry = await findDevice(store, DISK, await findDomain(store, domain), device);
         if (options.force === true) await removeDevice(store, entry);
         else await detachDevice(store, entry, options.timeout * 1000);
       });
@@ -125,13 +110,14 @@ function addList(commands: StoreCommands): void {
       await commands.run(options, async (store) => {
         const only = domain === undefined ? undefined : await findDomain(store, domain);
         const rows = [['DOMAIN', 'DEVICE', 'BACKEND', 'STATE', 'MODE', 'MIB', 'DISK']];
-        for (const entry of await listDevices(store, only)) rows.push(await listRow(store, entry));
-        printTable(commands, rows);
+        for (const entry of await listDevices(store, DISK, only))
+          rows.push(await listRow(store, entry));
+        commands.table(rows);
       });
     });
 }
 
-async function listRow(store: Xenstore, entry: BlockDeviceEntry): Promise<string[]> {
+async function listRow(store: Xenstore, entry: DeviceEntry): Promise<string[]> {
   const { domid, devid, back } = entry;
   const read = (key: string) => store.readIfPresent(`${back}/${key}`);
   const [, , , backend, , type] = back.split('/');
@@ -159,7 +145,7 @@ function addResize(commands: StoreCommands): void {
     .option('--shrink', 'even if that cuts the file short')
     .action(async (domain: string, device: number, size: number | undefined, options) => {
       await commands.run(options, async (store) => {
-        const entry = await findDevice(store, await findDomain(store, domain), device);
+        const entry = await findDevice(store, DISK, await findDomain(store, domain), device);
         if (size !== undefined) await resizeFile(store, entry, size, options.shrink === true);
         await askToRefresh(store, entry);
       });
@@ -168,7 +154,7 @@ function addResize(commands: StoreCommands): void {
 
 async function resizeFile(
   store: Xenstore,
-  { back }: BlockDeviceEntry,
+  { back }: DeviceEntry,
   size: number,
   shrink: boolean,
 ): Promise<void> {
@@ -205,16 +191,22 @@ function addStatistics(commands: StoreCommands): void {
         const domid = await findDomain(store, domain);
         const entries =
           device === undefined
-            ? await listDevices(store, domid)
-            : [await findDevice(store, domid, device)];
+            ? await listDevices(store, DISK, domid)
+            : [await findDevice(store, DISK, domid, device)];
         const rows = [['DEVICE', 'OPERATION', 'COUNT', 'FAILED', 'BYTES', 'MEAN MS']];
         for (const entry of entries) {
-          const statistics = await readStatistics(store, entry, STATISTICS_TIMEOUT_MS);
+          const statistics = await readStatistics(
+            store,
+            entry,
+            STATISTICS_KEY,
+            parseStatistics,
+            STATISTICS_TIMEOUT_MS,
+          );
           const device = virtualDeviceName(entry.devid);
           if (options.json === true) commands.line(JSON.stringify({ device, ...statistics }));
           else rows.push(...statisticsRows(device, statistics));
         }
-        if (options.json !== true) printTable(commands, rows);
+        if (options.json !== true) commands.table(rows);
       });
     });
 }
@@ -230,18 +222,6 @@ function statisticsRows(device: string, { counts }: BlockStatistics): string[][]
       operations === 0 ? '-' : (time_ms / operations).toFixed(2),
     ],
   );
-}
-
-function printTable(commands: StoreCommands, rows: readonly (readonly string[])[]): void {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  for (const row of rows) {
-    commands.line(
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join('  ')
-        .trimEnd(),
-    );
-  }
 }
 
 function parseMode(argument: string): string {

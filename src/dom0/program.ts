@@ -6,6 +6,7 @@ import { addBlockCommand } from './block-command.ts';
 import { addBuildCommand } from './build-command.ts';
 import { addConsoleCommands } from './console-command.ts';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE } from './exit-codes.ts';
+import { addNetCommand } from './net-command.ts';
 import { addNewCommand } from './new-command.ts';
 import { addRunCommand, type Service } from './run-command.ts';
 import { addSimCommand } from './sim-command.ts';
@@ -35,6 +36,7 @@ Examples:
   paravane write /tool/greeting hello
   paravane watch -n 2 @releaseDomain
   paravane block attach guest /srv/data.img
+  paravane net capture guest -w guest.pcap
   paravane read --help
 `;
 
@@ -72,6 +74,7 @@ export async function runProgram(
   addTopCommand(commands);
   addVchanCommand(program);
   addBlockCommand(program, terminal, setExitCode);
+  addNetCommand(program, terminal, setExitCode);
   addConsoleCommands(commands);
   addRunCommand(program, services);
   addBuildCommand(program, terminal);

@@ -1,15 +1,7 @@
 /** `paravane run blkback`. */
-import { InvalidArgumentError } from 'commander';
-import { BLOCK_FEATURES, type BlockFeature } from '../block/features.ts';
+import { BLOCK_FEATURES } from '../block/features.ts';
+import { featureNames } from './feature-names.ts';
 import type { Service } from './run-command.ts';
-
-function parseFeatures(argument: string): BlockFeature[] {
-  return argument.split(',').map((name) => {
-    const feature = BLOCK_FEATURES.find((known) => known === name);
-    if (feature !== undefined) return feature;
-    throw new InvalidArgumentError(`${name} is none of ${BLOCK_FEATURES.join(', ')}.`);
-  });
-}
 
 export const blkbackService: Service = {
   name: 'blkback',
@@ -22,7 +14,7 @@ export const blkbackService: Service = {
       .option(
         '--without <features>',
         `what guests are not offered, by commas: ${BLOCK_FEATURES.join(', ')}`,
-        parseFeatures,
+        featureNames(BLOCK_FEATURES),
         [],
       )
       .option(

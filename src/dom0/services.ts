@@ -2,6 +2,7 @@
 import { blkbackService } from './run-blkback.ts';
 import type { Service } from './run-command.ts';
 import { driverDomainService } from './run-driver-domain.ts';
+import { netbackService } from './run-netback.ts';
 import { xenconsoledService } from './run-xenconsoled.ts';
 import { xenstoredService } from './run-xenstored.ts';
 
@@ -9,5 +10,6 @@ export const services: readonly Service[] = [
   xenstoredService,
   xenconsoledService,
   blkbackService,
+  netbackService,
   driverDomainService,
 ];

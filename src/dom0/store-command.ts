@@ -61,6 +61,15 @@ export class StoreCommands {
     }
   }
 
+  /** Prints rows of cells, in columns. */
+  table(rows: readonly (readonly string[])[]): void {
+    const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+    for (const row of rows) {
+      const cells = row.map((cell, column) => cell.padEnd(widths[column]!));
+      this.line(cells.join('  ').trimEnd());
+    }
+  }
+
   /** Prints a line of ASCII. */
   line(text: string): void {
     this.terminal.out(`${text}\n`);

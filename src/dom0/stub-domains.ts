@@ -29,6 +29,14 @@ const diskConfig = (target: string) => [
   `# disk = [ 'format=raw,vdev=xvda,access=rw,backend=blkback,target=${target}' ]`,
 ];
 
+/** Those of a driver domain whose own interface leads out of the network of its guests. */
+const netConfig = [
+  'driver_domain = 1',
+  "vif = [ 'bridge=xenbr0' ]",
+  "# In a guest's configuration, once `paravane run driver-domain` has started this one:",
+  "# vif = [ 'mac=00:16:3e:00:00:01,backend=netback' ]",
+];
+
 export const stubDomains: readonly StubDomain[] = [
   {
     name: 'xenstored',
@@ -46,6 +54,17 @@ export const stubDomains: readonly StubDomain[] = [
       memory_mib: 384,
       config: diskConfig('/dev/xvda'),
       words: ['blkback', '--driver-domain'],
+    },
+  },
+  {
+    name: 'netback',
+    summary: 'serve network interfaces to guests from a domain of its own, a driver domain',
+    onCrash: 'destroy',
+    unikernel: { memory_mib: 32, config: netConfig },
+    linux: {
+      memory_mib: 384,
+      config: netConfig,
+      words: ['netback', '--driver-domain', '--switch', '--uplink', '0'],
     },
   },
   {

@@ -24,7 +24,7 @@ import {
   readQueue,
 } from './back-keys.ts';
 import { BackReceive } from './back-receive.ts';
-import type { Plug, VifRequest } from './back-request.ts';
+import type { PluggedVif, VifNetwork, VifRequest } from './back-request.ts';
 import { BackTransmit } from './back-transmit.ts';
 import { BackVif } from './back-vif.ts';
 import { type NetFeature, QUEUES_MAX } from './features.ts';
@@ -32,6 +32,7 @@ import { FRAME_OVERHEAD_BYTES } from './frame.ts';
 import { MulticastFilter } from './multicast-filter.ts';
 import { noCounts } from './network-interface.ts';
 import { OffloadAdapter } from './offloads.ts';
+import { STATISTICS_KEY, statisticsText } from './statistics.ts';
 import { Steering } from './steering.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -40,7 +41,7 @@ export interface NetConnectionParts {
   readonly clock: Clock;
   readonly keys: DeviceKeys;
   readonly request: VifRequest;
-  readonly plug: Plug;
+  readonly network: VifNetwork;
   /** What the front end was not offered. */
   readonly without: ReadonlySet<NetFeature>;
 }
@@ -58,11 +59,14 @@ export class NetConnection implements BackConnection {
   private readonly starts: (() => void)[] = [];
   private control: BackControl | undefined;
   private vif!: BackVif;
+  private plugged: PluggedVif | undefined;
+  private readonly began_ms: number;
 
   private constructor(parts: NetConnectionParts, features: FrontFeatures, isResumed: boolean) {
     const { request, clock } = parts;
     this.parts = parts;
     this.features = features;
+    this.began_ms = clock.now_ms();
     this.bucket = request.rate === undefined ? undefined : new TokenBucket(clock, request.rate);
     // The groups that a guest told a former process of this back end died with it. Without them
     // everything passes: too much is heard rather than too little.
@@ -77,8 +81,8 @@ export class NetConnection implements BackConnection {
     const connection = new NetConnection(parts, features, isResumed);
     try {
       await connection.connectRings();
-      const { plug, request } = parts;
-      connection.held.keep(await plug(connection.vif, request));
+      const { network, request } = parts;
+      connection.plugged = connection.held.keep(network.plug(connection.vif, request));
     } catch (error) {
       connection.letGo();
       throw error;
@@ -87,7 +91,10 @@ export class NetConnection implements BackConnection {
     return connection;
   }
 
-  /** The guest may want another headroom: it says so by a state of its own. */
+  /**
+   * The guest may want another headroom: it says so by a state of its own. Tells the operator how the
+   * interface does, where that is asked.
+   */
   async refresh(): Promise<void> {
     const { keys } = this.parts;
     const own = parseXenbusState(await keys.read('state'));
@@ -97,6 +104,9 @@ export class NetConnection implements BackConnection {
       await keys.write({ state: String(XenbusStateReconfigured) });
     } else if (peer === XenbusStateConnected && own === XenbusStateReconfigured) {
       await keys.write({ state: String(XenbusStateConnected) });
+    }
+    if ((await keys.read(STATISTICS_KEY)) === '') {
+      await keys.write({ [STATISTICS_KEY]: this.statistics() });
     }
   }
 
@@ -214,6 +224,16 @@ export class NetConnection implements BackConnection {
   private bind(port: EventPort): EventChannel {
     const { hypervisor, keys } = this.parts;
     return this.held.keep(hypervisor.events.bindInterdomain(keys.peer, port));
+  }
+
+  private statistics(): string {
+    return statisticsText({
+      counts: this.counts,
+      port: this.plugged!.port.counts,
+      connected_ms: this.parts.clock.now_ms() - this.began_ms,
+      queues: this.receivers.length,
+      carrier: this.vif.info.carrier,
+    });
   }
 
   private async takeHeadroom(): Promise<void> {

@@ -4,7 +4,11 @@ import type { DomId } from '../base/ids.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { type MacAddress, parseMacAddress } from './mac-address.ts';
 import { MTU_DEFAULT, MTU_MAX, MTU_MIN, type NetworkInterface } from './network-interface.ts';
+import type { PortCounts } from './switch-port.ts';
 import type { ByteRate } from './token-bucket.ts';
+
+/** In the back end's directory: 0 lets the guest use addresses that are not its own. */
+export const FILTER_KEY = 'filter';
 
 /** Room for the largest frame even where the rate is tiny, as in Linux's netback. */
 const BURST_BYTES_MIN = 131_072;
@@ -21,16 +25,44 @@ export interface VifRequest {
   readonly addresses: readonly string[];
   /** How much the guest may send. */
   readonly rate: ByteRate | undefined;
+  /** The guest may only use addresses that it was given. */
+  readonly filtered: boolean;
+  /** What the toolstack's hotplug script calls the host's side, if not `vif` and the two numbers. */
+  readonly name: string | undefined;
+  /** A hotplug script does what is to be done with the host's side. */
+  readonly scripted: boolean;
 }
 
-/**
- * Connects a guest's interface to its network: called each time that the guest has connected, with
- * the interface as it is seen from the host. What is returned is closed when the guest disconnects.
- */
-export type Plug = (vif: NetworkInterface, request: VifRequest) => Promise<{ close(): void }>;
+/** A guest's interface in its network. */
+export interface PluggedVif {
+  readonly port: { readonly counts: PortCounts };
+  /** Idempotent. */
+  close(): void;
+}
 
-/** Rejects with `ProtocolViolation` when a key makes no sense. */
-export async function vifRequest(keys: DeviceKeys): Promise<VifRequest> {
+/** The host's side of one device. */
+export interface VifNetwork {
+  /** Makes what the toolstack's hotplug script expects to find. Called before each handshake. */
+  prepare?(request: VifRequest): void;
+  /**
+   * Connects a guest's interface to its network: called each time that the guest has connected, with
+   * the interface as it is seen from the host. What is returned is closed when the guest disconnects.
+   */
+  plug(vif: NetworkInterface, request: VifRequest): PluggedVif;
+  /** The device is no longer served here: it is gone for good, or another process carries on. */
+  end?(isGone: boolean): void;
+}
+
+/** What an interface is called, whatever its network is: as Linux's netback does it. */
+export const vifName = (peer: DomId, devid: string) => `vif${peer}.${devid}`;
+
+/**
+ * Rejects with `ProtocolViolation` when a key makes no sense.
+ *
+ * @param scripts the toolstack runs hotplug scripts in this domain
+ */
+export async function vifRequest(keys: DeviceKeys, scripts: boolean): Promise<VifRequest> {
+  const scripted = scripts && (await keys.read('script')) !== undefined;
   const addresses = (await keys.read('ip')) ?? '';
   return {
     peer: keys.peer,
@@ -40,6 +72,9 @@ export async function vifRequest(keys: DeviceKeys): Promise<VifRequest> {
     bridge: await keys.read('bridge'),
     addresses: addresses.split(/[ ,]+/).filter((address) => address !== ''),
     rate: parseRate(await keys.read('rate')),
+    filtered: (await keys.read(FILTER_KEY)) !== '0',
+    name: await keys.read('vifname'),
+    scripted,
   };
 }
 

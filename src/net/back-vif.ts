@@ -1,6 +1,7 @@
 /** A guest's interface as it is seen from the host: what is sent there, the guest receives. */
 import type { BackReceive } from './back-receive.ts';
 import { ETHERNET_HEADER_BYTES, type Frame } from './frame.ts';
+import { Leftovers } from './leftovers.ts';
 import { type MacAddress, macAddressAt } from './mac-address.ts';
 import type { MulticastFilter } from './multicast-filter.ts';
 import type {
@@ -32,10 +33,12 @@ export class BackVif implements NetworkInterface {
   /** The frame that is being sent, and whether there was room for it. */
   private current: Frame | undefined;
   private taken = true;
+  private readonly leftovers: Leftovers;
 
   constructor(parts: BackVifParts) {
     this.parts = parts;
     this.counts = parts.counts;
+    this.leftovers = new Leftovers((frame) => this.putNow(frame), parts.counts);
   }
 
   get info(): NetworkInterfaceInfo {
@@ -47,7 +50,8 @@ export class BackVif implements NetworkInterface {
   send(frames: readonly Frame[]): number {
     if (!this.connected) return 0;
     let count = 0;
-    while (count < frames.length && this.sendOne(frames[count]!)) count++;
+    while (count < frames.length && this.leftovers.proceed() && this.sendOne(frames[count]!))
+      count++;
     for (const queue of this.parts.receivers) queue.flush();
     return count;
   }
@@ -71,7 +75,7 @@ export class BackVif implements NetworkInterface {
 
   /** There is room again, or `info` is not what it was. */
   announceRoom(): void {
-    this.room();
+    if (this.leftovers.proceed()) this.room();
   }
 
   announceChange(): void {
@@ -82,6 +86,7 @@ export class BackVif implements NetworkInterface {
   disconnect(): void {
     if (!this.connected) return;
     this.connected = false;
+    this.leftovers.drop();
     this.changed();
   }
 
@@ -104,15 +109,16 @@ export class BackVif implements NetworkInterface {
   }
 
   private readonly put = (frame: Frame): void => {
+    if (frame === this.current) this.taken = this.putNow(frame);
+    else this.leftovers.add(frame);
+  };
+
+  private putNow(frame: Frame): boolean {
     const { steering, receivers } = this.parts;
     const queue = receivers[steering.choose(frame.bytes)]!;
     const hasRoom = queue.put(frame, steering.hash);
-    if (frame === this.current) {
-      this.taken = hasRoom;
-      return;
-    }
-    // Made for this guest alone: its memory is used again at once, and nobody can send it again.
-    queue.flush();
-    if (!hasRoom) this.counts.dropped.room++;
-  };
+    // What was made for this guest alone is in memory that is used again at once.
+    if (frame !== this.current) queue.flush();
+    return hasRoom;
+  }
 }

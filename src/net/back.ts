@@ -8,15 +8,18 @@ import type { BackConnection, BackDriver } from '../xenbus/back-device.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { isHotplugDone } from '../xenbus/hotplug.ts';
 import { NetConnection } from './back-connection.ts';
-import { type Plug, vifRequest } from './back-request.ts';
+import { type VifNetwork, vifRequest } from './back-request.ts';
 import { type NetFeature, QUEUES_MAX } from './features.ts';
 
 export interface NetBackParts {
   readonly hypervisor: Hypervisor;
   readonly clock: Clock;
-  readonly plug: Plug;
+  /** The host's side of this device. */
+  readonly network: VifNetwork;
   /** What front ends are not offered. */
   readonly without: ReadonlySet<NetFeature>;
+  /** The toolstack runs hotplug scripts in this domain, and a device that has one waits for it. */
+  readonly scripts: boolean;
 }
 
 export class NetBack implements BackDriver {
@@ -27,7 +30,8 @@ export class NetBack implements BackDriver {
   }
 
   async announce(keys: DeviceKeys): Promise<void> {
-    const { without } = this.parts;
+    const { without, network, scripts } = this.parts;
+    if (network.prepare !== undefined) network.prepare(await vifRequest(keys, scripts));
     const flag = (feature: NetFeature) => (without.has(feature) ? '0' : '1');
     await keys.write({
       'feature-rx-copy': '1',
@@ -46,9 +50,13 @@ export class NetBack implements BackDriver {
   }
 
   async connect(keys: DeviceKeys): Promise<BackConnection | undefined> {
-    if (!(await isHotplugDone(keys))) return undefined;
-    const { hypervisor, clock, plug, without } = this.parts;
-    const request = await vifRequest(keys);
-    return NetConnection.open({ hypervisor, clock, keys, request, plug, without });
+    const { hypervisor, clock, network, without, scripts } = this.parts;
+    if (scripts && !(await isHotplugDone(keys))) return undefined;
+    const request = await vifRequest(keys, scripts);
+    return NetConnection.open({ hypervisor, clock, keys, request, network, without });
+  }
+
+  end(isGone: boolean): void {
+    this.parts.network.end?.(isGone);
   }
 }

@@ -19,9 +19,14 @@ function fold(sum: number): number {
   return sum;
 }
 
-function storeWord(bytes: Uint8Array, at: number, value: number): void {
+export function storeChecksum(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >> 8;
   bytes[at + 1] = value & 0xff;
+}
+
+/** The checksum of all of `bytes`, its own place in them being 0. */
+export function internetChecksum(bytes: Uint8Array): number {
+  return ~fold(sumWords(bytes, 0, bytes.length, 0)) & 0xffff;
 }
 
 /** The addresses, the protocol and the length: what TCP and UDP sum besides themselves. */
@@ -32,7 +37,13 @@ function sumPseudoHeader(bytes: Uint8Array, headers: PacketHeaders): number {
   return sumWords(bytes, start, start + length, protocol + (end - transport));
 }
 
-function checksumOffset(headers: PacketHeaders): number {
+/** The folded sum with which TCP or UDP in a frame begins: what a blank checksum starts from. */
+export function pseudoHeaderSum(bytes: Uint8Array, headers: PacketHeaders): number {
+  return fold(sumPseudoHeader(bytes, headers));
+}
+
+/** From the start of the header of TCP or UDP. */
+export function checksumOffset(headers: PacketHeaders): number {
   return headers.protocol === PROTOCOL_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET;
 }
 
@@ -40,10 +51,10 @@ function checksumOffset(headers: PacketHeaders): number {
 export function completeChecksum(bytes: Uint8Array, headers: PacketHeaders): void {
   const { transport, end, protocol } = headers;
   const field = transport + checksumOffset(headers);
-  storeWord(bytes, field, 0);
+  storeChecksum(bytes, field, 0);
   const sum = ~fold(sumWords(bytes, transport, end, sumPseudoHeader(bytes, headers))) & 0xffff;
   // UDP's 0 says that there is no checksum.
-  storeWord(bytes, field, sum === 0 && protocol === PROTOCOL_UDP ? 0xffff : sum);
+  storeChecksum(bytes, field, sum === 0 && protocol === PROTOCOL_UDP ? 0xffff : sum);
 }
 
 /** Whether the checksum of TCP or UDP is right, or UDP's left out as IPv4 permits. */
@@ -59,13 +70,18 @@ export function checksumIsRight(bytes: Uint8Array, headers: PacketHeaders): bool
 export function completeIpv4Checksum(bytes: Uint8Array, headers: PacketHeaders): void {
   const { network } = headers;
   const field = network + IPV4_CHECKSUM_OFFSET;
-  storeWord(bytes, field, 0);
+  storeChecksum(bytes, field, 0);
   const end = network + (bytes[network]! & 0xf) * 4;
-  storeWord(bytes, field, ~fold(sumWords(bytes, network, end, 0)) & 0xffff);
+  storeChecksum(bytes, field, ~fold(sumWords(bytes, network, end, 0)) & 0xffff);
 }
 
 /** Whether the checksum of an IPv4 header is right. */
 export function ipv4ChecksumIsRight(bytes: Uint8Array, headers: PacketHeaders): boolean {
   const { network } = headers;
   return fold(sumWords(bytes, network, network + (bytes[network]! & 0xf) * 4, 0)) === 0xffff;
+}
+
+/** Completes any checksum of this kind, whose place at `field` holds what it is to begin with. */
+export function completePartialChecksum(bytes: Uint8Array, start: number, field: number): void {
+  storeChecksum(bytes, field, ~fold(sumWords(bytes, start, bytes.length, 0)) & 0xffff);
 }

@@ -24,6 +24,7 @@ import {
 } from './frame.ts';
 import { FrontControl, type HashConfiguration } from './front-control.ts';
 import { FrontQueue } from './front-queue.ts';
+import { Leftovers } from './leftovers.ts';
 import { type MacAddress, parseMacAddress } from './mac-address.ts';
 import {
   type InterfaceCounts,
@@ -88,6 +89,10 @@ export class NetFront implements NetworkInterface {
   private wantsRoom = false;
   private current: Frame | undefined;
   private taken = true;
+  private readonly leftovers = new Leftovers(
+    (frame) => this.queueOf(frame).put(frame),
+    this.counts,
+  );
   private receiver: (frames: readonly Frame[]) => void = () => {};
   private room = () => {};
   private changed = () => {};
@@ -134,7 +139,8 @@ export class NetFront implements NetworkInterface {
   send(frames: readonly Frame[]): number {
     if (!this.connected) return 0;
     let count = 0;
-    while (count < frames.length && this.sendOne(frames[count]!)) count++;
+    while (count < frames.length && this.leftovers.proceed() && this.sendOne(frames[count]!))
+      count++;
     for (const queue of this.queues) queue.push();
     this.wantsRoom ||= count < frames.length;
     return count;
@@ -190,11 +196,13 @@ export class NetFront implements NetworkInterface {
   }
 
   private readonly put = (frame: Frame): void => {
-    const hasRoom = this.queues[this.steering.choose(frame.bytes)]!.put(frame);
-    // A part of a frame that was taken apart here cannot be sent again.
-    if (frame === this.current) this.taken = hasRoom;
-    else if (!hasRoom) this.counts.dropped.room++;
+    if (frame === this.current) this.taken = this.queueOf(frame).put(frame);
+    else this.leftovers.add(frame);
   };
+
+  private queueOf({ bytes }: Frame): FrontQueue {
+    return this.queues[this.steering.choose(bytes)]!;
+  }
 
   private tell(group: MacAddress, joined: boolean): void {
     if (!this.connected) return;
@@ -366,7 +374,11 @@ export class NetFront implements NetworkInterface {
   private hasRoom(): void {
     if (!this.connected) return;
     if (this.untold.length > 0) this.tellGroups();
-    if (!this.wantsRoom) return;
+    if (!this.leftovers.isEmpty) {
+      this.leftovers.proceed();
+      for (const queue of this.queues) queue.push();
+    }
+    if (!this.wantsRoom || !this.leftovers.isEmpty) return;
     this.wantsRoom = false;
     this.room();
   }
@@ -375,6 +387,7 @@ export class NetFront implements NetworkInterface {
   private disconnect(): void {
     const wasConnected = this.connected;
     this.connected = false;
+    this.leftovers.drop();
     for (const queue of this.queues) queue.close();
     this.queues = [];
     this.control?.close();

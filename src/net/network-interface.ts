@@ -70,3 +70,10 @@ export interface NetworkInterface {
   onRoom(handler: () => void): void;
   onChange(handler: () => void): void;
 }
+
+/** An interface that holds frames back for somebody who has no room for them. */
+export interface PausableInterface extends NetworkInterface {
+  /** Nothing more comes until `resume`; the frames that came last stay as they are so long. */
+  pause(): void;
+  resume(): void;
+}

@@ -2,6 +2,8 @@
  * Lets a station use its own addresses and no others: as the source of frames and packets, and in
  * what it tells its neighbours of itself (ARP and IPv6 neighbour discovery).
  */
+import { ARP_BYTES, ARP_SENDER_IP_OFFSET, ARP_SENDER_MAC_OFFSET, ARP_START } from './arp.ts';
+import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from './dhcp-message.ts';
 import { isAddressAt, parseIpAddress } from './ip-address.ts';
 import { type MacAddress, macAddressAt, writeMacAddress } from './mac-address.ts';
 import {
@@ -15,15 +17,6 @@ import {
 const SOURCE_MAC_OFFSET = 6;
 const IPV4_SOURCE_OFFSET = 12;
 const IPV6_SOURCE_OFFSET = 8;
-
-/** Ethernet and IPv4 in an ARP packet, which has no other form. */
-const ARP_START = Uint8Array.of(0, 1, 8, 0, 6, 4);
-const ARP_SENDER_MAC_OFFSET = 8;
-const ARP_SENDER_IP_OFFSET = 14;
-const ARP_BYTES = 28;
-
-const DHCP_CLIENT_PORT = 68;
-const DHCP_SERVER_PORT = 67;
 
 const ICMPV6_ROUTER_ADVERTISEMENT = 134;
 const ICMPV6_NEIGHBOUR_ADVERTISEMENT = 136;

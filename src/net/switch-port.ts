@@ -40,15 +40,19 @@ export interface PortCounts {
   readonly dropped: Record<PortDropReason, number>;
 }
 
-export class SwitchPort {
-  readonly name: string;
-  readonly vlans: PortVlans;
-  readonly filter: StationFilter | undefined;
-  readonly counts: PortCounts = {
+export function noPortCounts(): PortCounts {
+  return {
     in: { frames: 0, bytes: 0 },
     out: { frames: 0, bytes: 0 },
     dropped: { invalid: 0, vlan: 0, filter: 0, rate: 0, room: 0 },
   };
+}
+
+export class SwitchPort {
+  readonly name: string;
+  readonly vlans: PortVlans;
+  readonly filter: StationFilter | undefined;
+  readonly counts = noPortCounts();
   private readonly network: NetworkInterface;
   private readonly clock: Clock;
   private readonly bucketIn: TokenBucket | undefined;
@@ -114,13 +118,25 @@ export class SwitchPort {
     const { outgoing, counts } = this;
     if (outgoing.length === 0) return;
     this.outgoing = [];
-    const sent = this.network.send(outgoing);
-    counts.dropped.room += outgoing.length - sent;
-    for (let index = 0; index < sent; index++) {
-      const { bytes } = outgoing[index]!;
-      counts.out.frames++;
-      counts.out.bytes += bytes.length;
-      for (const capture of this.captures) capture.add(bytes);
-    }
+    counts.dropped.room += outgoing.length - this.offer(outgoing);
+  }
+
+  /** Sends frames as they are. Returns how many were taken, in order; the others were not. */
+  offer(frames: readonly Frame[]): number {
+    const sent = this.network.send(frames);
+    for (let index = 0; index < sent; index++) this.countOut(frames[index]!);
+    return sent;
+  }
+
+  /** The frame has passed the port on its way in. */
+  countIn({ bytes }: Frame): void {
+    this.counts.in.frames++;
+    this.counts.in.bytes += bytes.length;
+  }
+
+  private countOut({ bytes }: Frame): void {
+    this.counts.out.frames++;
+    this.counts.out.bytes += bytes.length;
+    for (const capture of this.captures) capture.add(bytes);
   }
 }

@@ -77,8 +77,7 @@ export class Switch {
       from.drops('vlan');
       return;
     }
-    from.counts.in.frames++;
-    from.counts.in.bytes += bytes.length;
+    from.countIn(frame);
     this.table.learn(vlan, source, from);
     const known = isGroupAddress(target) ? undefined : this.table.find(vlan, target);
     if (known === undefined) this.flood(from, forms);

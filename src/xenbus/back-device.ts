@@ -38,6 +38,8 @@ export interface BackDriver {
    * asked again when a key of this end changes. Rejects when the device cannot be: it fails.
    */
   connect(keys: DeviceKeys): Promise<BackConnection | undefined>;
+  /** Nothing is served any more: the device has left xenstore, or another process carries on with it. */
+  end?(isGone: boolean): void;
 }
 
 /** All that decides a back end's next step. */
@@ -148,14 +150,16 @@ export class BackDevice extends DeviceEnd {
    * Stops serving without a word in xenstore: the front end waits, and the next process of this
    * back end carries on.
    */
-  close(): Promise<void> {
-    return this.end();
+  async close(): Promise<void> {
+    await this.end();
+    this.driver.end?.(false);
   }
 
   protected async step(): Promise<void> {
     const own = await this.ownState();
     if (own === undefined) {
       await this.endFromStep();
+      this.driver.end?.(true);
       this.log.info('device removed');
       this.onGone();
       return;

@@ -8,6 +8,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>
   attacks: async (options) => (await import('./attacks.ts')).benchAttacks(options),
   block: async (options) => (await import('./block.ts')).benchBlock(options),
   console: async (options) => (await import('./console.ts')).benchConsole(options),
+  net: async (options) => (await import('./net.ts')).benchNet(options),
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
   vchan: async (options) => (await import('./vchan.ts')).benchVchan(options),
 };

@@ -11,6 +11,7 @@ import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/gu
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
+import { dom0Cpu_ms, interruptsOf } from './dom0-counters.ts';
 import { GrantMeter } from './grant-meter.ts';
 import {
   type BenchOptions,
@@ -142,28 +143,13 @@ class BlockBench {
     const { calls, pages } = await grants.read();
     const toDom0 = await host.lab.run(interruptsOf('blkif|evtchn:'));
     return {
-      cpu_ms: await this.dom0Cpu_ms(),
+      cpu_ms: await dom0Cpu_ms(host.lab),
       toGuest: Number(await guest.run(interruptsOf('blkif'))),
       toDom0: Number(toDom0),
       grantCalls: calls,
       grantPages: pages,
     };
   }
-
-  private async dom0Cpu_ms(): Promise<number> {
-    const [line = ''] = (await this.parts.host.lab.run('head -1 /proc/stat')).split('\n');
-    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line
-      .split(/ +/)
-      .slice(1)
-      .map(Number);
-    // Counted in hundredths of a second.
-    return (user + nice + system + irq + softirq) * 10;
-  }
-}
-
-/** A command that prints how often those interrupts came whose names match, on all processors. */
-function interruptsOf(pattern: string): string {
-  return `awk 'NR == 1 { cpus = NF } /${pattern}/ { for (i = 2; i <= cpus + 1; i++) n += $i } END { print n + 0 }' /proc/interrupts`;
 }
 
 async function makeImage(lab: Lab): Promise<void> {

@@ -128,7 +128,7 @@ describe('attach', () => {
   });
 
   test.each([
-    [['nobody', 'DISK'], 'there is no such domain'],
+    [['nobody', 'DISK'], 'there is none of that name'],
     [['guest', '/nowhere/disk.img'], 'there is no such file'],
     [['guest', 'DISK', '--vdev', 'sda'], 'a name such as xvdb'],
     [['guest', 'DISK', '--mode', 'x'], 'r, w or w!'],

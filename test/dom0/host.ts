@@ -30,7 +30,7 @@ export interface Host {
 
 /** A subcommand on xenstore gets the socket as an option; others have none. */
 function withSocket(args: readonly string[], socket: string): string[] {
-  const words = args[0] === 'block' ? 2 : 1;
+  const words = args[0] === 'block' || args[0] === 'net' ? 2 : 1;
   return [...args.slice(0, words), '--socket', socket, ...args.slice(words)];
 }
 

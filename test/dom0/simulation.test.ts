@@ -35,6 +35,7 @@ describe('the simulated host', () => {
       /WATCH_EVENT/,
       /xvda has 8192 sectors/,
       /wrote 2097152 bytes, flushed, read them back: the same/,
+      /eth0: 10\.0\.0\.1 is at 02:50:0a:00:00:01/,
       /alder: is gone/,
     ]) {
       expect(text).toMatch(step);

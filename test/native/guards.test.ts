@@ -50,6 +50,17 @@ describe('connectUnix', () => {
   });
 });
 
+describe('Tap', () => {
+  test('rejects what is no name, and one that no interface can have', () => {
+    for (const wrong of [undefined, null, 1, {}, []]) {
+      expect(() => Reflect.construct(native.Tap, [wrong])).toThrow(TypeError);
+    }
+    for (const wrong of ['', 'x'.repeat(16), 'a\0b']) {
+      expect(() => new native.Tap(wrong)).toThrow(RangeError);
+    }
+  });
+});
+
 describe('setAside', () => {
   test('rejects what is no number, and numbers out of range', () => {
     for (const wrong of [undefined, null, '0', {}, 1n]) {

@@ -7,6 +7,7 @@ import type { Frame } from '../../src/net/frame.ts';
 import { NetFront, type NetFrontOptions } from '../../src/net/front.ts';
 import { type MacAddress, macAddressText } from '../../src/net/mac-address.ts';
 import type { NetworkInterface } from '../../src/net/network-interface.ts';
+import { noPortCounts } from '../../src/net/switch-port.ts';
 import { BackBus } from '../../src/xenbus/back-bus.ts';
 import { type HostDevice, type HostGuest, type HostProcess, SimHost } from '../xenbus/sim-host.ts';
 import { MAC_A } from './packets.ts';
@@ -74,7 +75,8 @@ export class NetHost extends SimHost {
             hypervisor,
             clock,
             without,
-            plug: async (vif, request) => this.plug(vif, request),
+            scripts: true,
+            network: { plug: (vif, request) => this.plug(vif, request) },
           }),
       }),
     );
@@ -126,7 +128,7 @@ export class NetHost extends SimHost {
     return this.end();
   }
 
-  private plug(vif: NetworkInterface, request: VifRequest): { close(): void } {
+  private plug(vif: NetworkInterface, request: VifRequest) {
     const name = `${request.peer}/${request.devid}`;
     const plugged = { vif, request, frames: collect(vif), changes: 0, rooms: 0 };
     vif.onChange(() => {
@@ -138,6 +140,7 @@ export class NetHost extends SimHost {
     this.plugged.set(name, plugged);
     const more = this.onPlug(vif, request);
     return {
+      port: { counts: noPortCounts() },
       close: () => {
         if (this.plugged.get(name) === plugged) this.plugged.delete(name);
         more.close();

@@ -2,55 +2,12 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { SimWorld } from '../../src/hypervisor/sim/world.ts';
 import { ADDRESSES_PER_PORT_MAX, AGE_MS_MAX } from '../../src/net/address-table.ts';
-import type { Frame } from '../../src/net/frame.ts';
 import { type MacAddress, writeMacAddress } from '../../src/net/mac-address.ts';
-import { type NetworkInterface, noCounts } from '../../src/net/network-interface.ts';
 import { StationFilter } from '../../src/net/station-filter.ts';
 import { Switch } from '../../src/net/switch.ts';
 import type { PortOptions, SwitchPort } from '../../src/net/switch-port.ts';
-import { kept } from './net-host.ts';
-import { frame, MAC_A, MAC_B, packet, pattern } from './packets.ts';
-
-/** An interface whose other end is the test. */
-class Station implements NetworkInterface {
-  readonly counts = noCounts();
-  readonly heard: Frame[] = [];
-  info = { mac: MAC_A, mtu: 1500, carrier: true };
-  /** Frames that are taken at a time. */
-  room = 1000;
-  private receiver: (frames: readonly Frame[]) => void = () => {};
-  private changed = () => {};
-
-  send(frames: readonly Frame[]): number {
-    const taken = frames.slice(0, this.room);
-    this.heard.push(...taken.map(kept));
-    return taken.length;
-  }
-
-  onReceive(handler: (frames: readonly Frame[]) => void): void {
-    this.receiver = handler;
-  }
-
-  onRoom(): void {}
-
-  onChange(handler: () => void): void {
-    this.changed = handler;
-  }
-
-  say(...frames: Uint8Array[]): void {
-    this.receiver(frames.map((bytes) => frame(bytes)));
-  }
-
-  setCarrier(carrier: boolean): void {
-    this.info = { ...this.info, carrier };
-    this.changed();
-  }
-
-  /** What was heard since the last call. */
-  take(): Uint8Array[] {
-    return this.heard.splice(0).map(({ bytes }) => bytes);
-  }
-}
+import { MAC_A, MAC_B, packet, pattern } from './packets.ts';
+import { Station } from './station.ts';
 
 let world: SimWorld;
 let network: Switch;

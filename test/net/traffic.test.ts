@@ -247,6 +247,35 @@ test('with one page for each direction small frames still arrive', async () => {
   await end(host, guest, [device]);
 });
 
+test.each([1, 2, 3])(
+  'with one page for each direction all segments of large frames arrive, seed %i',
+  async (seed) => {
+    const host = await NetHost.start(seed, { delayEvent: 0.5 });
+    const guest = await host.guest();
+    const device = await host.attachVif(guest);
+    const front = await host.front(guest, { pagesMax: 2 });
+    const { vif, frames } = host.vif(guest);
+    const received = collect(front);
+    const length = 30_000;
+    const large = largeFrame(seed % 2 === 0 ? 6 : 4, length, 1400);
+    const small = frame(packet({ protocol: 'udp', payload: pattern(20, seed) }));
+    const segments = Math.ceil(length / 1400);
+    for (const [end, there] of [
+      [front, frames],
+      [vif, received],
+    ] as const) {
+      await sendAll(host, end, [large, small, large, small]);
+      expect(there.length).toBe(2 * segments + 2);
+      const first = there.slice(0, segments);
+      expect(Buffer.compare(reassemble(first, length), pattern(length, length))).toBe(0);
+      // What follows a large frame comes after all of it.
+      expectSame([there[segments]!, there.at(-1)!], [small, small]);
+      expect(end.counts.dropped.room).toBe(0);
+    }
+    await end(host, guest, [device]);
+  },
+);
+
 describe('queues', () => {
   test('packets of a flow stay in order in one queue, and flows are spread', async () => {
     const host = await NetHost.start(3, { delayEvent: 0.5 });

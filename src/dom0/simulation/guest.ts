@@ -1,4 +1,7 @@
-/** A small guest for the simulator: it has a xenstore ring, a console and one disk, and uses all three. */
+/**
+ * A small guest for the simulator: it has a xenstore ring, a console, a disk and a
+ * network interface, and uses them all.
+ */
 import { SHUTDOWN_poweroff } from '../../abi/sched.ts';
 import type { ByteStream } from '../../base/byte-stream.ts';
 import { latin1Decode, latin1Encode } from '../../base/bytes.ts';
@@ -9,10 +12,16 @@ import type { BlockDevice } from '../../block/block-device.ts';
 import { BlockFront } from '../../block/front.ts';
 import { frontConsole } from '../../console/console-stream.ts';
 import type { SimGuest } from '../../hypervisor/sim/world.ts';
+import { arpRequestFrame, parseArpReply } from '../../net/arp.ts';
+import { ETHERNET_HEADER_BYTES } from '../../net/frame.ts';
+import { NetFront } from '../../net/front.ts';
+import { ipv4Text } from '../../net/ipv4-range.ts';
+import { macAddressText } from '../../net/mac-address.ts';
 import { XenstoreClient } from '../../xenstore/client.ts';
 import { xenstoreRingStream } from '../../xenstore/ring-transport.ts';
+import { NETWORK } from './host.ts';
 import { LineStream } from './line-stream.ts';
-import { XVDA } from './toolstack.ts';
+import { ETH0, XVDA } from './toolstack.ts';
 
 /** What the guest says when it waits for its operator. */
 export const PROMPT = 'type a line: ';
@@ -37,6 +46,22 @@ async function exerciseDisk(disk: BlockDevice, prng: Prng): Promise<string> {
   return `wrote ${length} bytes, flushed, read them back: the same`;
 }
 
+/** Asks who has the first address of the network. Resolves with what was answered. */
+function exerciseNetwork(network: NetFront): Promise<string> {
+  const gateway = NETWORK.first + 1;
+  return new Promise((resolve) => {
+    network.onReceive((frames) => {
+      for (const { bytes } of frames) {
+        const mac = parseArpReply(bytes, ETHERNET_HEADER_BYTES, gateway);
+        if (mac !== undefined) resolve(`${ipv4Text(gateway)} is at ${macAddressText(mac)}`);
+      }
+    });
+    const request = { senderMac: network.info.mac, sender: 0, target: gateway };
+    const bytes = arpRequestFrame(request);
+    network.send([{ bytes, checksum: 'unknown', gso: undefined, hash: undefined }]);
+  });
+}
+
 /** Lets the guest live until it has powered off. Rejects when a device fails it. */
 export async function runGuest(guest: SimGuest, seed: number, log: Log): Promise<void> {
   const { domain, xenstore, console } = guest;
@@ -58,9 +83,15 @@ export async function runGuest(guest: SimGuest, seed: number, log: Log): Promise
   const disk = await BlockFront.connect({ hypervisor, xenstore: store, clock, log, devid: XVDA });
   await say(`xvda has ${disk.info.size / disk.info.sectorSize} sectors\r\n`);
   await say(`${await exerciseDisk(disk, new Prng(seed))}\r\n`);
+  const network = await NetFront.connect({
+    ...{ hypervisor, xenstore: store, clock, log },
+    devid: ETH0,
+  });
+  await say(`eth0: ${await exerciseNetwork(network)}\r\n`);
   await say(PROMPT);
   const line = latin1Decode(await lines.readLine());
   await say(`you typed "${line}"\r\n`);
+  await network.close();
   await disk.close();
   await say('powering off\r\n');
   await lines.drained();

@@ -1,9 +1,12 @@
 /** Domain 0 of the simulated host: the services that `paravane run` starts, on simulated parts. */
 import { startBlkback } from '../../../stubdoms/blkback/service.ts';
+import { startNetback } from '../../../stubdoms/netback/service.ts';
+import { SwitchNetwork } from '../../../stubdoms/netback/switch-network.ts';
 import { bytePipe } from '../../base/byte-pipe.ts';
 import type { Log } from '../../base/log.ts';
 import { MemoryDisk } from '../../block/memory-disk.ts';
 import type { SimDomain, SimGuest } from '../../hypervisor/sim/world.ts';
+import { parseIpv4Range } from '../../net/ipv4-range.ts';
 import type { Terminal } from '../../xenconsoled/terminal.ts';
 import { startXenconsoled, XENCONSOLED_DEFAULTS } from '../../xenconsoled/xenconsoled.ts';
 import { XenstoreClient } from '../../xenstore/client.ts';
@@ -12,6 +15,8 @@ import type { Xenstore } from '../../xenstore/xenstore.ts';
 import { startXenstored, type XenstoredStatus } from '../../xenstored/server.ts';
 import { LineStream } from './line-stream.ts';
 
+/** The network of the guests. */
+export const NETWORK = parseIpv4Range('10.0.0.0/24');
 const DISK_BYTES = 4 * 1024 * 1024;
 
 export interface Host {
@@ -65,7 +70,7 @@ function refuse(what: string): never {
 }
 
 /**
- * Starts xenstored, xenconsoled and blkback in `dom0`.
+ * Starts xenstored, xenconsoled, blkback and netback in `dom0`.
  *
  * @param logOf the log of each service
  * @param trace told every xenstore request and reply
@@ -113,12 +118,29 @@ export async function startHost(
     options: {},
     openDisk: async () => new MemoryDisk(DISK_BYTES),
   });
+  const network = new SwitchNetwork({
+    clock,
+    log: logOf('netback'),
+    leases: { load: async () => [], save: async () => {}, remove: async () => {} },
+    filter: true,
+  });
+  await network.serveDhcp(NETWORK);
+  const netback = await startNetback({
+    hypervisor,
+    xenstore: connect('netback'),
+    clock,
+    log: logOf('netback'),
+    options: {},
+    networkFor: (name) => network.networkFor(name),
+  });
   return {
     store,
     status: () => xenstored.status(),
     viewer: async (guest) =>
       terminals.viewer(await awaitValue(store, `${domainHome(guest.domain.domid)}/console/tty`)),
     async close() {
+      await netback.close();
+      network.close();
       await blkback.close();
       await xenconsoled.close();
       xenstored.close();

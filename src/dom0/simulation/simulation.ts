@@ -1,6 +1,6 @@
 /**
- * A Xen host in one process: xenstored, xenconsoled and blkback in domain 0, and two guests that
- * use them, all in the simulator. It shows the protocols at work without root, Xen or QEMU.
+ * A Xen host in one process: xenstored, xenconsoled, blkback and netback in domain 0, and two guests
+ * that use them, all in the simulator. It shows the protocols at work without root, Xen or QEMU.
  */
 import { latin1Decode, latin1Encode } from '../../base/bytes.ts';
 import { type Log, type LogFields, type LogLevel, logTo } from '../../base/log.ts';
@@ -45,7 +45,8 @@ async function liveThrough(
     print(`console      ${name}: ${text}`);
     return text;
   };
-  await introduceGuest(host.store, guest, { name, disk: `/simulated/${name}.img` });
+  const mac = `00:16:3e:00:00:0${guest.domain.domid}`;
+  await introduceGuest(host.store, guest, { name, disk: `/simulated/${name}.img`, mac });
   const life = runGuest(guest, seed, logOf(print, name));
   const viewer = await host.viewer(guest);
   for (const line of latin1Decode(await viewer.readUntil(PROMPT)).split('\n')) {

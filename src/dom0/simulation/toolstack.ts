@@ -3,13 +3,16 @@
  * xenstore with the owners and permissions that libxl gives them, then INTRODUCE.
  */
 import { XenbusStateInitialising } from '../../abi/io/xenbus.ts';
-import { DOM0, type DomId } from '../../base/ids.ts';
+import { DOM0 } from '../../base/ids.ts';
 import type { SimGuest } from '../../hypervisor/sim/world.ts';
 import { domainHome } from '../../xenstore/path.ts';
 import type { Permission, Xenstore, XenstoreNodes } from '../../xenstore/xenstore.ts';
 
 /** `xvda` as `xl` numbers it: major 202, minor 0. */
 export const XVDA = 202 << 8;
+export const ETH0 = 0;
+
+const BACK_ENDS = ['vbd', 'vif'];
 
 const CONSOLE_LIMIT_BYTES = 1048576;
 
@@ -17,10 +20,29 @@ interface GuestPlan {
   readonly name: string;
   /** What the back end opens as the guest's disk. */
   readonly disk: string;
+  /** The MAC address of the guest's interface. */
+  readonly mac: string;
 }
 
-const backendPath = (domid: DomId) => `${domainHome(DOM0)}/backend/vbd/${domid}/${XVDA}`;
-const frontendPath = (domid: DomId) => `${domainHome(domid)}/device/vbd/${XVDA}`;
+/** A device of a guest, and the keys of each end that only its kind has. */
+interface DevicePlan {
+  readonly type: string;
+  readonly devid: number;
+  readonly back: Readonly<Record<string, string | number>>;
+  readonly front: Readonly<Record<string, string | number>>;
+}
+
+function devicesOf({ disk, mac }: GuestPlan): DevicePlan[] {
+  return [
+    {
+      type: 'vbd',
+      devid: XVDA,
+      back: { params: disk, 'physical-device-path': disk, mode: 'w' },
+      front: { 'virtual-device': XVDA, 'device-type': 'disk' },
+    },
+    { type: 'vif', devid: ETH0, back: { mac, handle: ETH0 }, front: { mac, handle: ETH0 } },
+  ];
+}
 
 async function writeAll(
   nodes: XenstoreNodes,
@@ -40,7 +62,7 @@ export async function initialiseDom0(store: Xenstore): Promise<void> {
   const home = domainHome(DOM0);
   await store.write(`${home}/name`, 'Domain-0');
   await store.write(`${home}/domid`, String(DOM0));
-  await store.mkdir(`${home}/backend/vbd`);
+  for (const type of BACK_ENDS) await store.mkdir(`${home}/backend/${type}`);
 }
 
 /** Writes the nodes of a new guest and introduces it to xenstored. */
@@ -69,23 +91,24 @@ export async function introduceGuest(
       limit: CONSOLE_LIMIT_BYTES,
       output: 'pty',
     });
-    await writeAll(nodes, backendPath(domid), readableByGuest, {
-      frontend: frontendPath(domid),
-      'frontend-id': domid,
-      params: plan.disk,
-      'physical-device-path': plan.disk,
-      'hotplug-status': 'connected',
-      mode: 'w',
-      online: 1,
-      state: XenbusStateInitialising,
-    });
-    await writeAll(nodes, frontendPath(domid), ownedByGuest, {
-      backend: backendPath(domid),
-      'backend-id': DOM0,
-      'virtual-device': XVDA,
-      'device-type': 'disk',
-      state: XenbusStateInitialising,
-    });
+    for (const { type, devid, back, front } of devicesOf(plan)) {
+      const backend = `${domainHome(DOM0)}/backend/${type}/${domid}/${devid}`;
+      const frontend = `${home}/device/${type}/${devid}`;
+      await writeAll(nodes, backend, readableByGuest, {
+        frontend,
+        'frontend-id': domid,
+        'hotplug-status': 'connected',
+        ...back,
+        online: 1,
+        state: XenbusStateInitialising,
+      });
+      await writeAll(nodes, frontend, ownedByGuest, {
+        backend,
+        'backend-id': DOM0,
+        ...front,
+        state: XenbusStateInitialising,
+      });
+    }
   });
   await store.introduce(domid, guest.xenstore.gfn, guest.xenstore.channel.port);
 }
@@ -95,7 +118,8 @@ export async function destroyGuest(store: Xenstore, guest: SimGuest): Promise<vo
   const { domid } = guest.domain;
   guest.domain.kill();
   await store.transaction(async (nodes) => {
-    await nodes.remove(`${domainHome(DOM0)}/backend/vbd/${domid}`);
+    for (const type of BACK_ENDS)
+      await nodes.remove(`${domainHome(DOM0)}/backend/${type}/${domid}`);
     await nodes.remove(domainHome(domid));
   });
 }

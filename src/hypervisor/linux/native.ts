@@ -99,6 +99,27 @@ export interface NativeFileQueue {
   close(): void;
 }
 
+/** A TAP device, native/tap.cc: frames with virtio-net headers. */
+export interface NativeTap {
+  readonly fd: number;
+  /** Whether the device stays when nobody has it open any more. */
+  persist(on: boolean): void;
+  setCarrier(on: boolean): void;
+  setMtu(mtu: number): void;
+  bringUp(): void;
+  readAddress(address: Uint8Array): void;
+  setAddress(address: Uint8Array): void;
+  joinBridge(bridge: string): void;
+  /**
+   * Reads what frames there are and have room, each after its header. Two words for each go into
+   * `places`: where it begins in `memory`, and its bytes. Returns how many, or a negative errno.
+   */
+  read(memory: Uint8Array, places: Uint32Array): number;
+  /** Writes one frame, `header` a virtio-net header and the checksum to begin with; 0 or a negative errno. */
+  write(header: Uint8Array, frame: Uint8Array): number;
+  close(): void;
+}
+
 export interface Native {
   readonly READABLE: number;
   readonly WRITABLE: number;
@@ -120,6 +141,10 @@ export interface Native {
     fd: number,
     callback: (count: number) => void,
   ) => NativeFileQueue;
+  /** Opens the TAP device of that name, or makes it. */
+  readonly Tap: new (
+    name: string,
+  ) => NativeTap;
   /** A new pty in raw mode, native/pty.cc; the master does not block. The caller closes both descriptors. */
   openPty(): { readonly master: number; readonly slave: number; readonly path: string };
   /** Unix sockets, native/unix_socket.cc. Those that return a number tell an errno as a negative one. */

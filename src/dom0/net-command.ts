@@ -1,0 +1,266 @@
+/** `paravane net`: network interfaces of guests, with and without libxl. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { errorMessage } from '../base/errors.ts';
+import { DOM0, domId } from '../base/ids.ts';
+import { vifName } from '../net/back-request.ts';
+import { parseIpAddress } from '../net/ip-address.ts';
+import { type MacAddress, parseMacAddress } from '../net/mac-address.ts';
+import { MTU_MAX, MTU_MIN } from '../net/network-interface.ts';
+import { type NetStatistics, parseStatistics, STATISTICS_KEY } from '../net/statistics.ts';
+import { parseXenbusState, xenbusStateName } from '../xenbus/state.ts';
+import type { Xenstore } from '../xenstore/xenstore.ts';
+import { findDomain } from './domain-name.ts';
+import {
+  connectOrRemove,
+  type DeviceEntry,
+  detachDevice,
+  findDevice,
+  listDevices,
+  readStatistics,
+  removeDevice,
+} from './guest-devices.ts';
+import { attachInterface, INTERFACE } from './net-devices.ts';
+import { CAPTURE_SOCKET } from './net-socket.ts';
+import { byteCount, wholeNumber } from './option-values.ts';
+import { collect, StoreCommands } from './store-command.ts';
+import type { Terminal } from './terminal.ts';
+
+const DOMAIN_HELP = 'number or name of the guest';
+const DEVICE_HELP = 'the interface by its number, or as eth0';
+const TIMEOUT_S = 30;
+const STATISTICS_TIMEOUT_MS = 5000;
+/** Whole frames, large segments among them. */
+const CAPTURE_BYTES = 0x4_0000;
+
+export function addNetCommand(
+  program: Command,
+  terminal: Terminal,
+  setExitCode: (code: number) => void,
+): void {
+  const net = program
+    .command('net')
+    .summary('attach, detach, list, watch and capture network interfaces of guests')
+    .description('Network interfaces of guests: attach, detach, list, statistics, capture.');
+  const commands = new StoreCommands(net, terminal, setExitCode);
+  addAttach(commands);
+  addDetach(commands);
+  addList(commands);
+  addStatistics(commands);
+  addCapture(commands, terminal);
+}
+
+function interfaceNumber(argument: string): number {
+  const [, digits] = /^(?:eth)?(\d{1,5})$/.exec(argument) ?? [];
+  if (digits === undefined)
+    throw new InvalidArgumentError('it is a number, or a name such as eth0.');
+  return Number(digits);
+}
+
+/** Has `parse` say what is wrong with an argument. */
+function checked<Value>(parse: (argument: string) => Value): (argument: string) => Value {
+  return (argument) => {
+    try {
+      return parse(argument);
+    } catch (error) {
+      throw new InvalidArgumentError(`${errorMessage(error)}.`);
+    }
+  };
+}
+
+function parseMtu(argument: string): number {
+  const mtu = wholeNumber(MTU_MIN)(argument);
+  if (mtu > MTU_MAX) throw new InvalidArgumentError(`it is ${MTU_MAX} at most.`);
+  return mtu;
+}
+
+function stationMac(argument: string): MacAddress {
+  const mac = parseMacAddress(argument);
+  // The lowest bit of the first byte.
+  if (Number.parseInt(argument.slice(0, 2), 16) % 2 === 1 || mac === 0) {
+    throw new RangeError('it is the address of a group, not of a station');
+  }
+  return mac;
+}
+
+function ipAddress(argument: string): string {
+  parseIpAddress(argument);
+  return argument;
+}
+
+function addAttach(commands: StoreCommands): void {
+  commands
+    .add('attach', 'give a running guest an interface that netback serves', [
+      'paravane net attach guest',
+      'paravane net attach guest --bridge xenbr0 --mac 00:16:3e:00:00:01',
+      'paravane net attach 3 --bridge lan.10 --ip 10.0.0.5 --rate-limit 10M --mtu 9000',
+    ])
+    .argument('<domain>', DOMAIN_HELP)
+    .option('--number <number>', `${DEVICE_HELP}; the next free one unless given`, interfaceNumber)
+    .option('--mac <address>', 'its MAC address; one by chance unless given', checked(stationMac))
+    .option('--bridge <network>', 'a bridge, or with netback --switch NAME[.VLAN][:VLAN…]')
+    .option('--ip <address>', 'an address that is its own', collect(checked(ipAddress)))
+    .option('--mtu <bytes>', 'what it carries in a frame', parseMtu)
+    .option('--rate-limit <bytes>', 'bytes a second that the guest may send', byteCount)
+    .option('--no-filter', 'the guest may use addresses that are not its own')
+    .option('--backend <domid>', 'the domain whose netback serves it', wholeNumber(0), DOM0)
+    .option('--type <name>', "netback's --type there", 'vif')
+    .option('--no-wait', 'do not wait until the guest uses it')
+    .option('--timeout <seconds>', 'how long to wait', wholeNumber(1), TIMEOUT_S)
+    .action(async (domain: string, options) => {
+      await commands.run(options, async (store) => {
+        const entry = await attachInterface(store, {
+          domid: await findDomain(store, domain),
+          devid: options.number,
+          mac: options.mac,
+          bridge: options.bridge,
+          addresses: options.ip ?? [],
+          mtu: options.mtu,
+          bytesPerSecond: options.rateLimit,
+          filter: options.filter,
+          backend: domId(options.backend),
+          type: options.type,
+        });
+        if (options.wait) await connectOrRemove(store, entry, options.timeout * 1000);
+        commands.line(INTERFACE.nameOf(entry.devid));
+      });
+    });
+}
+
+function addDetach(commands: StoreCommands): void {
+  commands
+    .add('detach', 'take an interface away from a guest', ['paravane net detach guest eth1'])
+    .argument('<domain>', DOMAIN_HELP)
+    .argument('<device>', DEVICE_HELP, interfaceNumber)
+    .option('--force', 'at once, whatever the guest makes of it')
+    .option('--timeout <seconds>', 'how long the guest may take', wholeNumber(1), TIMEOUT_S)
+    .action(async (domain: string, device: number, options) => {
+      await commands.run(options, async (store) => {
+        const entry = await findDevice(store, INTERFACE, await findDomain(store, domain), device);
+        if (options.force === true) await removeDevice(store, entry);
+        else await detachDevice(store, entry, options.timeout * 1000);
+      });
+    });
+}
+
+function addList(commands: StoreCommands): void {
+  commands
+    .add('list', 'list interfaces, one a line, with who serves them', ['paravane net list guest'])
+    .argument('[domain]', `${DOMAIN_HELP}; all unless given`)
+    .action(async (domain: string | undefined, options) => {
+      await commands.run(options, async (store) => {
+        const only = domain === undefined ? undefined : await findDomain(store, domain);
+        const rows = [['DOMAIN', 'DEVICE', 'BACKEND', 'STATE', 'MAC', 'NETWORK', 'ADDRESSES']];
+        for (const entry of await listDevices(store, INTERFACE, only)) {
+          rows.push(await listRow(store, entry));
+        }
+        commands.table(rows);
+      });
+    });
+}
+
+async function listRow(store: Xenstore, { domid, devid, back }: DeviceEntry): Promise<string[]> {
+  const read = (key: string) => store.readIfPresent(`${back}/${key}`);
+  const [, , , backend, , type] = back.split('/');
+  return [
+    String(domid),
+    INTERFACE.nameOf(devid),
+    `${backend}/${type}`,
+    xenbusStateName(parseXenbusState(await read('state'))),
+    (await read('mac')) ?? '?',
+    (await read('bridge')) ?? '-',
+    (await read('ip')) ?? '-',
+  ];
+}
+
+function addStatistics(commands: StoreCommands): void {
+  commands
+    .add('stats', 'show what netback did for interfaces since their guests connected', [
+      'paravane net stats guest',
+      'paravane net stats guest eth0 --json',
+    ])
+    .argument('<domain>', DOMAIN_HELP)
+    .argument('[device]', DEVICE_HELP, interfaceNumber)
+    .option('--json', 'everything there is, as JSON: one interface a line')
+    .action(async (domain: string, device: number | undefined, options) => {
+      await commands.run(options, async (store) => {
+        const domid = await findDomain(store, domain);
+        const entries =
+          device === undefined
+            ? await listDevices(store, INTERFACE, domid)
+            : [await findDevice(store, INTERFACE, domid, device)];
+        const rows = [['DEVICE', 'DIRECTION', 'FRAMES', 'BYTES', 'DROPPED']];
+        for (const entry of entries) {
+          const statistics = await readStatistics(
+            store,
+            entry,
+            STATISTICS_KEY,
+            parseStatistics,
+            STATISTICS_TIMEOUT_MS,
+          );
+          const device = INTERFACE.nameOf(entry.devid);
+          if (options.json === true) commands.line(JSON.stringify({ device, ...statistics }));
+          else rows.push(...statisticsRows(device, statistics));
+        }
+        if (options.json !== true) commands.table(rows);
+      });
+    });
+}
+
+/** `4 room, 1 filter`, or `-`. */
+function droppedText(dropped: Readonly<Record<string, number>>): string {
+  const some = Object.entries(dropped).filter(([, count]) => count > 0);
+  return some.length === 0 ? '-' : some.map(([why, count]) => `${count} ${why}`).join(', ');
+}
+
+function statisticsRows(device: string, { counts, port }: NetStatistics): string[][] {
+  const row = (direction: string, passed: { frames: number; bytes: number }, dropped: string) => [
+    device,
+    direction,
+    String(passed.frames),
+    String(passed.bytes),
+    dropped,
+  ];
+  return [
+    row('from guest', counts.received, droppedText(port.dropped)),
+    row('to guest', counts.sent, droppedText(counts.dropped)),
+  ];
+}
+
+function addCapture(commands: StoreCommands, terminal: Terminal): void {
+  commands
+    .add('capture', 'write the frames of an interface into a file for tcpdump and Wireshark', [
+      'paravane net capture guest -w guest.pcap',
+      'paravane net capture guest eth1 -w - | tcpdump -n -r -',
+      'paravane net capture guest --count 100 --bytes 128 -w headers.pcap',
+    ])
+    .argument('<domain>', `${DOMAIN_HELP}, of this host's netback`)
+    .argument('[device]', DEVICE_HELP, interfaceNumber, 0)
+    .requiredOption('-w, --write <file>', 'where to, or - for the standard output')
+    .option('-c, --count <frames>', 'end after so many', wholeNumber(1))
+    .option('--bytes <count>', 'what is kept of each frame', wholeNumber(1), CAPTURE_BYTES)
+    .option('--capture-socket <file>', "netback's socket", CAPTURE_SOCKET)
+    .action(async (domain: string, device: number, options) => {
+      await commands.run(options, async (store) => {
+        const { captureFrames } = await import('./net-capture.ts');
+        const domid = await findDomain(store, domain);
+        let end = () => {};
+        const until = new Promise<void>((resolve) => {
+          end = resolve;
+        });
+        process.once('SIGINT', end).once('SIGTERM', end);
+        try {
+          const frames = await captureFrames({
+            socket: options.captureSocket,
+            port: vifName(domid, String(device)),
+            bytesMax: options.bytes,
+            file: options.write,
+            framesMax: options.count,
+            until,
+          });
+          terminal.error(`${frames} frames\n`);
+        } finally {
+          process.off('SIGINT', end).off('SIGTERM', end);
+        }
+      });
+    });
+}

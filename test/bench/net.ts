@@ -1,0 +1,255 @@
+/**
+ * Our network back end beside Linux's, in one dom0, for the same two Linux guests: iperf3 and ping in the
+ * guests, each back end in turn. Between a guest and dom0 both have a bridge; between the guests Linux has
+ * the bridge, and ours its switch. Boots the lab, which `scripts/setup` prepares.
+ */
+import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
+import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/guest.ts';
+import { diskLine, Host } from '../../scripts/lab/host.ts';
+import { Lab } from '../../scripts/lab/lab.ts';
+import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
+import { dom0Cpu_ms, interruptsOf } from './dom0-counters.ts';
+import { GrantMeter } from './grant-meter.ts';
+import {
+  type BenchOptions,
+  type Contestant,
+  type Figures,
+  measureInTurns,
+  type Quantity,
+  type Row,
+} from './rounds.ts';
+
+const BRIDGE = 'xenbr0';
+const DOM0 = '10.77.0.1';
+const NAMES = ['alder', 'birch'] as const;
+const LIMIT_MS = 180_000;
+
+const addressOf = (index: number) => `10.77.0.${index + 2}`;
+
+interface Load {
+  readonly name: string;
+  /** For iperf3, beside the address and the time. */
+  readonly options: string;
+  readonly unit: 'Mb/s' | 'packets/s';
+}
+
+const SMALL_BYTES = 64;
+
+const TO_DOM0: readonly Load[] = [
+  { name: 'TCP to dom0', options: '', unit: 'Mb/s' },
+  { name: 'TCP from dom0', options: '-R', unit: 'Mb/s' },
+  { name: 'UDP to dom0', options: '-u -b 0 -l 1400', unit: 'Mb/s' },
+  { name: 'UDP from dom0', options: '-u -b 0 -l 1400 -R', unit: 'Mb/s' },
+  { name: 'small packets to dom0', options: `-u -b 0 -l ${SMALL_BYTES}`, unit: 'packets/s' },
+];
+const BETWEEN: Load = { name: 'TCP between guests', options: '', unit: 'Mb/s' };
+
+const PINGS = ['echo from dom0', 'echo between guests'] as const;
+
+/** What is counted up while a load runs, for each megabyte that arrives. */
+interface Counters {
+  readonly cpu_ms: number;
+  readonly toGuest: number;
+  readonly toDom0: number;
+  readonly grantCalls: number;
+  readonly grantPages: number;
+}
+
+const COUNTERS: readonly { key: keyof Counters; name: string; unit: string }[] = [
+  { key: 'cpu_ms', name: "dom0's CPU", unit: 'ms' },
+  { key: 'toGuest', name: 'notifications to the guest', unit: '' },
+  { key: 'toDom0', name: 'notifications to dom0', unit: '' },
+  { key: 'grantCalls', name: 'grant hypercalls', unit: '' },
+  { key: 'grantPages', name: 'pages mapped, unmapped or copied', unit: '' },
+];
+
+const counterName = (load: Load, counter: string) => `${load.name}: ${counter} for each MB`;
+const isCounted = ({ unit }: Load) => unit === 'Mb/s';
+
+const QUANTITIES: readonly Quantity[] = [
+  ...[...TO_DOM0, BETWEEN].flatMap((load) => [
+    { name: load.name, unit: load.unit, better: 'higher' as const },
+    ...(isCounted(load)
+      ? COUNTERS.map(({ name, unit }) => ({
+          name: counterName(load, name),
+          unit,
+          better: 'lower' as const,
+        }))
+      : []),
+  ]),
+  ...PINGS.map((name) => ({ name, unit: 'ms', better: 'lower' as const })),
+];
+
+type Side = 'linux' | 'ours';
+
+interface Parts {
+  readonly host: Host;
+  readonly guests: readonly Guest[];
+  readonly grants: GrantMeter;
+  /** For each load. */
+  readonly seconds: number;
+}
+
+class NetBench {
+  private readonly parts: Parts;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+  }
+
+  contestant(side: Side): Contestant {
+    return { side, measure: () => this.measure(side) };
+  }
+
+  private async measure(side: Side): Promise<Figures> {
+    const figures = new Map<string, number>();
+    const [alder] = this.parts.guests as [Guest, Guest];
+    await this.begin(side, []);
+    for (const load of TO_DOM0) await this.run(alder, DOM0, load, figures);
+    const { lab } = this.parts.host;
+    figures.set(PINGS[0], averageOf(await lab.run(`ping -c 100 -i 0.05 -q ${addressOf(0)}`)));
+    if (side === 'ours') {
+      await this.end(side);
+      await this.begin(side, ['--switch']);
+    }
+    await this.run(alder, addressOf(1), BETWEEN, figures);
+    const said = await alder.run(`ping -c 20 -q ${addressOf(1)}`);
+    figures.set(PINGS[1], averageOf(said));
+    await this.end(side);
+    return figures;
+  }
+
+  /** Gives each guest an interface that the back end of `side` serves. */
+  private async begin(side: Side, options: readonly string[]): Promise<void> {
+    const { host, guests } = this.parts;
+    const type = side === 'linux' ? 'vif' : OUR_TYPE;
+    if (side === 'linux') await host.lab.run('modprobe xen-netback');
+    else await host.start('netback', '--type', type, ...options);
+    for (const [index, guest] of guests.entries()) {
+      const words = ['--type', type, '--bridge', BRIDGE, '--no-wait'];
+      await host.paravane('net', 'attach', guest.name, ...words);
+      if (side === 'linux') await this.plugLinux(guest);
+      await guest.run('until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
+      await guest.run(`ip address add ${addressOf(index)}/24 dev eth0 && ip link set eth0 up`);
+    }
+    const target = options.includes('--switch') ? addressOf(1) : DOM0;
+    await guests[0]!.run(`until ping -c 1 -W 2 ${target}; do :; done`);
+  }
+
+  /** What the hotplug script would do. */
+  private async plugLinux(guest: Guest): Promise<void> {
+    const { lab } = this.parts.host;
+    const domid = (await lab.run(['xl', 'domid', guest.name])).trim();
+    const vif = `vif${domid}.0`;
+    await lab.run(`until [ -e /sys/class/net/${vif} ]; do sleep 0.2; done`);
+    await lab.run(`ip link set ${vif} address fe:ff:ff:ff:ff:ff master ${BRIDGE} up`);
+    const back = `/local/domain/0/backend/vif/${domid}/0`;
+    await lab.run(['xenstore-write', `${back}/hotplug-status`, 'connected']);
+  }
+
+  private async end(side: Side): Promise<void> {
+    const { host, guests } = this.parts;
+    for (const guest of guests) {
+      await host.paravane('net', 'detach', guest.name, 'eth0', '--timeout', '180');
+      await guest.run('while [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
+    }
+    if (side === 'linux') await host.lab.run('rmmod xen-netback');
+    else await host.end('netback');
+  }
+
+  private async run(
+    guest: Guest,
+    address: string,
+    load: Load,
+    figures: Map<string, number>,
+  ): Promise<void> {
+    const { seconds } = this.parts;
+    const stop = await this.startServer(address);
+    const before = await this.counters(guest);
+    await guest.run(`tool iperf3 -c ${address} -t ${seconds} -J ${load.options} >/tmp/iperf`);
+    const after = await this.counters(guest);
+    await stop();
+    const bytes = await this.received(guest);
+    const perSecond = bytes / seconds;
+    const figure = load.unit === 'Mb/s' ? (perSecond * 8) / 1e6 : perSecond / SMALL_BYTES;
+    figures.set(load.name, figure);
+    if (!isCounted(load)) return;
+    for (const { key, name } of COUNTERS) {
+      figures.set(counterName(load, name), (after[key] - before[key]) / (bytes / 1e6));
+    }
+  }
+
+  /** An iperf3 that waits there, for one test; resolves with what waits for its end. */
+  private async startServer(address: string): Promise<() => Promise<unknown>> {
+    const { host, guests } = this.parts;
+    if (address === DOM0) {
+      const server = host.lab.start(['iperf3', '-s', '-1', '--forceflush']);
+      await server.waitFor(/listening/, LIMIT_MS);
+      return () => server.exit;
+    }
+    const [, birch] = guests as [Guest, Guest];
+    await birch.run('(tool iperf3 -s -1 >/tmp/server &) ; sleep 2');
+    return async () => {};
+  }
+
+  /** Bytes that have arrived, by the account of whoever received them. */
+  private async received(guest: Guest): Promise<number> {
+    const said = await guest.run(
+      `tr -d ' \\n\\t' </tmp/iperf | sed 's/.*"end"//' | ` +
+        `grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+[^}]*"lost_percent":[0-9.]+|"sum_received":[^}]*"bytes":[0-9]+'`,
+    );
+    const [, bytes = '0'] = /"bytes":(\d+)/.exec(said) ?? [];
+    const [, lost = '0'] = /"lost_percent":([\d.]+)/.exec(said) ?? [];
+    return Number(bytes) * (1 - Number(lost) / 100);
+  }
+
+  private async counters(guest: Guest): Promise<Counters> {
+    const { host, grants } = this.parts;
+    const { calls, pages } = await grants.read();
+    return {
+      cpu_ms: await dom0Cpu_ms(host.lab),
+      toGuest: Number(await guest.run(interruptsOf('eth0'))),
+      toDom0: Number(await host.lab.run(interruptsOf('vif|evtchn:'))),
+      grantCalls: calls,
+      grantPages: pages,
+    };
+  }
+}
+
+/** The mean of what `ping` says in its last line, in milliseconds. */
+function averageOf(said: string): number {
+  const [, mean] = /min\/avg\/max[^=]*= [\d.]+\/([\d.]+)/.exec(said) ?? [];
+  if (mean === undefined) throw new Error(`ping has no mean:\n${said}`);
+  return Number(mean);
+}
+
+export async function benchNet({ quick }: BenchOptions): Promise<Row[]> {
+  const lab = await Lab.boot(MACHINE_DEFAULTS);
+  try {
+    const host = await Host.start(lab);
+    await lab.run(
+      `modprobe tun && modprobe bridge && ip link add ${BRIDGE} type bridge &&
+       ip link set ${BRIDGE} up && ip address add ${DOM0}/24 dev ${BRIDGE}`,
+    );
+    const guests: Guest[] = [];
+    for (const name of NAMES) {
+      const guest = await Guest.create(lab, {
+        name,
+        type: 'pv',
+        ramdisk: toolsGuestInitramfs(),
+        disks: [diskLine(guestToolsDisk(), 'xvda', 'ro')],
+        memory_mib: 256,
+      });
+      await guest.shows(/GUEST-TOOLS-READY/);
+      // Read from the disk once, and not while somebody is measured.
+      await guest.run('tool iperf3 --version');
+      guests.push(guest);
+    }
+    const grants = await GrantMeter.start(lab);
+    const bench = new NetBench({ host, guests, grants, seconds: quick ? 3 : 10 });
+    const contestants = [bench.contestant('linux'), bench.contestant('ours')];
+    return await measureInTurns(QUANTITIES, contestants, quick ? 1 : 3);
+  } finally {
+    await lab.close();
+  }
+}
