@@ -72,12 +72,12 @@ async function checkContent(guest: Guest, dom0: string, own: string): Promise<vo
   const taking = lab.start(receiver(7700));
   await taking.waitFor(/listening/, LIMIT_MS);
   const up = await guest.run(
-    `head -c ${CONTENT_MIB}M /dev/urandom >/tmp/sent; nc ${dom0} 7700 </tmp/sent; sha256sum /tmp/sent`,
+    `dd if=/dev/urandom of=/tmp/sent bs=1M count=${CONTENT_MIB}; nc ${dom0} 7700 </tmp/sent; sha256sum /tmp/sent`,
   );
   const [, digest = ''] = await taking.waitFor(/(\w{64})/, LIMIT_MS);
   expect(up).toContain(digest);
   await taking.exit;
-  await guest.run('(nc -l -p 7701 </dev/null | sha256sum >/tmp/got; echo >>/tmp/got) &');
+  await guest.run('( (nc -l -p 7701 </dev/null | sha256sum >/tmp/got; echo >>/tmp/got) &)');
   await guest.run('until netstat -ltn | grep -q :7701; do sleep 0.1; done');
   const down = await lab.run(sender(own, 7701), { timeout_ms: LIMIT_MS });
   const got = await guest.run('until [ $(wc -l </tmp/got) = 2 ]; do sleep 0.1; done; cat /tmp/got');
