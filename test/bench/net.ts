@@ -195,8 +195,8 @@ class NetBench {
   /** Bytes that have arrived, by the account of whoever received them. */
   private async received(guest: Guest): Promise<number> {
     const said = await guest.run(
-      `tr -d ' \\n\\t' </tmp/iperf | sed 's/.*"end"//' | ` +
-        `grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+[^}]*"lost_percent":[0-9.]+|"sum_received":[^}]*"bytes":[0-9]+'`,
+      `tr -d ' \\n\\t' </tmp/iperf | ` +
+        `grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+[^}]*' | tail -n 1`,
     );
     const [, bytes = '0'] = /"bytes":(\d+)/.exec(said) ?? [];
     const [, lost = '0'] = /"lost_percent":([\d.]+)/.exec(said) ?? [];

@@ -91,7 +91,7 @@ async function iperf(guest: Guest, address: string, ...options: string[]): Promi
   const words = ['-c', address, '-t', '3', '-J', ...options];
   await guest.run(`tool iperf3 ${words.join(' ')} >/tmp/iperf`);
   const said = await guest.run(
-    `tr -d ' \\n\\t' </tmp/iperf | sed 's/.*"end"//' | grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+'`,
+    `tr -d ' \\n\\t' </tmp/iperf | grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+' | tail -n 1`,
   );
   await server.exit;
   const counts = [...said.matchAll(/"bytes":(\d+)/g)].map(([, bytes]) => Number(bytes));
