@@ -27,8 +27,8 @@ async function first(): Promise<void> {
   const store = startOwnStore(hypervisor, clock, silentLog, { journal });
   // Many times what a run of pages holds, so that it is rewritten, too.
   for (let n = 0; n < 400; n++) await store.write('/tool/kept', `${n} ${'x'.repeat(1000)}`);
-  xen.print(`journal: ${storage.length}\n`);
   clock.after(FAILS_AFTER_MS, () => {
+    xen.print(`journal: ${storage.length}\n`);
     throw new Error('on purpose');
   });
 }
