@@ -108,6 +108,9 @@ async function qemuDisk(host: Host, image: string, user: DiskUser): Promise<Peer
     remove: async () => {
       await detach(host, user);
       await qemu.stop();
+      // Nodes of QEMU's own, which libxl removes with the guest.
+      const own = [`device-model/${user.domid}`, `backend/qdisk/${user.domid}`];
+      await host.lab.run(['xenstore-rm', '-t', ...own.map((path) => `/local/domain/0/${path}`)]);
     },
   };
 }
