@@ -8,7 +8,8 @@ import type { BlockFeature } from '../../src/block/features.ts';
 import { BlockFront, type BlockFrontOptions } from '../../src/block/front.ts';
 import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import type { FaultPlan } from '../../src/hypervisor/sim/world.ts';
-import { type Blkback, startBlkback } from '../../stubdoms/blkback/service.ts';
+import type { BackService } from '../../stubdoms/back-service.ts';
+import { startBlkback } from '../../stubdoms/blkback/service.ts';
 import { type HostDevice, type HostGuest, type HostProcess, SimHost } from '../xenbus/sim-host.ts';
 
 export const XVDA = 51712;
@@ -18,7 +19,7 @@ export class BlockHost extends SimHost {
   readonly disks = new Map<string, (clock: Clock) => BlockDevice>();
   readonly opened: DiskRequest[] = [];
   process!: HostProcess;
-  blkback!: Blkback;
+  blkback!: BackService;
   /** What the back end does not offer. */
   without: readonly BlockFeature[] = [];
 

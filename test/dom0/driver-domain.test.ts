@@ -9,8 +9,9 @@ import { MemoryDisk } from '../../src/block/memory-disk.ts';
 import { DriverDomainKeeper } from '../../src/dom0/driver-domain/keeper.ts';
 import type { Toolstack } from '../../src/dom0/driver-domain/toolstack.ts';
 import { CRASH_KEY, crashText } from '../../src/xenbus/crash-report.ts';
+import type { BackService } from '../../stubdoms/back-service.ts';
 import { FrontDisks } from '../../stubdoms/blkback/front-disks.ts';
-import { type Blkback, startBlkback } from '../../stubdoms/blkback/service.ts';
+import { startBlkback } from '../../stubdoms/blkback/service.ts';
 import { BlockHost, XVDA } from '../block/block-host.ts';
 import { expectSame, pattern } from '../block/content.ts';
 import type { HostDevice, HostGuest } from '../xenbus/sim-host.ts';
@@ -27,7 +28,7 @@ class DriverHost implements Toolstack {
   refusals = 0;
   domain: HostGuest | undefined;
   private own: HostDevice | undefined;
-  blkback: Blkback | undefined;
+  blkback: BackService | undefined;
 
   constructor(host: BlockHost) {
     this.host = host;

@@ -5,7 +5,8 @@ import { NetFront, type NetFrontOptions } from '../../src/net/front.ts';
 import { type MacAddress, macAddressText } from '../../src/net/mac-address.ts';
 import { Wire } from '../../src/net/wire.ts';
 import { TapInterface } from '../../src/node/tap-interface.ts';
-import { type Netback, startNetback } from '../../stubdoms/netback/service.ts';
+import type { BackService } from '../../stubdoms/back-service.ts';
+import { startNetback } from '../../stubdoms/netback/service.ts';
 import { native } from '../native/shim.ts';
 import { NetworkNamespace } from '../node/network-namespace.ts';
 import { type HostDevice, type HostGuest, type HostProcess, SimHost } from '../xenbus/sim-host.ts';
@@ -26,7 +27,7 @@ export interface RealGuest {
 
 export class NetbackWorld extends SimHost {
   process!: HostProcess;
-  private netback: Netback | undefined;
+  private netback: BackService | undefined;
   private network: GuestNetwork | undefined;
   private readonly real: { close(): void | Promise<void> }[] = [];
   private pumping: Promise<void> | undefined;
