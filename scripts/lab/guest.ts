@@ -125,8 +125,8 @@ export class Guest {
 
   /**
    * Resolves once xl has made the guest, and a PVH guest has come up. QEMU's emulation of nested
-   * hardware virtualisation now and then ends a PVH guest with a triple fault before its kernel
-   * has printed a line; Xen's console tells so, and the guest is made again.
+   * hardware virtualisation now and then ends a PVH guest with a triple fault while it boots; Xen's
+   * console tells so, and the guest is made again.
    */
   static async create(lab: Lab, config: GuestConfig): Promise<Guest> {
     const path = `/run/${config.name}.cfg`;
@@ -135,21 +135,23 @@ export class Guest {
       const { env = {} } = config;
       await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS, env });
       const guest = new Guest(lab, config.name);
-      if (config.type === 'pv' || (await guest.#comesUp())) return guest;
+      // Ours print what they like; Linux has booted once guest-init.sh says so.
+      const sign = config.ramdisk === undefined ? '.' : 'GUEST-UP';
+      if (config.type === 'pv' || (await guest.#hasShown(sign))) return guest;
       if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
-        throw new Error(`${config.name} was gone before its kernel printed a line`);
+        throw new Error(`${config.name} was gone before it had booted`);
       }
     }
   }
 
-  /** Whether the guest prints something; otherwise it is gone. */
-  async #comesUp(): Promise<boolean> {
+  /** Whether `sign` comes to stand in the guest's log; otherwise it is gone. */
+  async #hasShown(sign: string): Promise<boolean> {
     const log = `/var/log/xen/console/guest-${this.name}.log`;
     const state = await this.#lab.waitFor(
       `sign of life from ${this.name}`,
       async () => {
         const { stdout } = await this.#lab.attempt(
-          `if ! xl domid ${this.name}; then echo gone; elif [ -s ${log} ]; then echo up; fi`,
+          `if ! xl domid ${this.name}; then echo gone; elif grep -q ${sign} ${log}; then echo up; fi`,
         );
         return /gone|up/.exec(stdout)?.[0];
       },
