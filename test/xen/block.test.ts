@@ -20,10 +20,15 @@ import {
 import { diskLine, type Host, PARAVANE, type Traces } from '../../scripts/lab/host.ts';
 import { BLOCK_FEATURES, type BlockFeature } from '../../src/block/features.ts';
 import { virtualDeviceNumber } from '../../src/dom0/virtual-device.ts';
+import {
+  checkContent,
+  checkDiscard,
+  checkFileSystem,
+  checkSectors,
+  DISK_MIB,
+} from './disk-checks.ts';
 import { sharedHost } from './shared-lab.ts';
 
-const MIB = 2 ** 20;
-const DISK_MIB = 48;
 const KILLS = 20;
 
 const GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin';
@@ -125,42 +130,6 @@ async function destroy(guest: Guest): Promise<void> {
   await guest.destroy();
 }
 
-/** Random writes with flushes between them, read back and compared; then the same from dom0. */
-async function checkContent(guest: Guest, vdev: string, image: string): Promise<void> {
-  const mib = DISK_MIB / 2;
-  await guest.run(
-    `tool fio --name=check --filename=/dev/${vdev} --size=${mib}M --rw=randwrite ` +
-      '--bsrange=4k-256k --ioengine=libaio --iodepth=16 --direct=1 --fsync=16 --minimal ' +
-      '--verify=crc32c --verify_fatal=1 --verify_state_save=0 >/tmp/fio',
-  );
-  const inGuest = await guest.run(
-    `echo 3 >/proc/sys/vm/drop_caches; dd if=/dev/${vdev} bs=1M count=${mib} | sha256sum`,
-  );
-  const inDom0 = await host.lab.run(`head -c ${mib}M ${image} | sha256sum`);
-  expect(inGuest).toContain(inDom0.slice(0, 64));
-}
-
-async function checkFileSystem(guest: Guest, vdev: string): Promise<void> {
-  await guest.run(`tool mkfs.ext4 -q -F /dev/${vdev} && mount /dev/${vdev} /mnt`);
-  await guest.run('cp -r /modules /mnt && sync && rm -r /mnt/modules && cp /bin/busybox /mnt');
-  await guest.run(`umount /mnt && tool e2fsck -fn /dev/${vdev}`);
-}
-
-async function checkDiscard(guest: Guest, vdev: string, image: string): Promise<void> {
-  const blocks = async () => Number(await host.lab.run(['stat', '-c', '%b', image]));
-  const [at, length] = [4 * MIB, 16 * MIB];
-  await guest.run(`dd if=/dev/urandom of=/dev/${vdev} bs=1M seek=4 count=16 conv=fsync`);
-  const before = await blocks();
-  await guest.run(`tool blkdiscard -o ${at} -l ${length} /dev/${vdev}`);
-  expect(await blocks()).toBeLessThanOrEqual(before - length / 512);
-  await guest.run(`cmp -n ${length} /dev/${vdev} /dev/zero ${at} 0`);
-}
-
-async function checkSectors(guest: Guest, vdev: string, sectorSize: number): Promise<void> {
-  const size = `blockdev --getss /dev/${vdev} && blockdev --getsize64 /dev/${vdev}`;
-  expect(await guest.run(size)).toMatch(new RegExp(`${sectorSize}\\s+${DISK_MIB * MIB}`));
-}
-
 /** @param resize gives the disk so many MiB */
 async function checkResize(
   guest: Guest,
@@ -168,7 +137,7 @@ async function checkResize(
   resize: (mib: number) => Promise<unknown>,
 ): Promise<void> {
   await resize(DISK_MIB + 16);
-  const sectors = ((DISK_MIB + 16) * MIB) / 512;
+  const sectors = ((DISK_MIB + 16) * 2 ** 20) / 512;
   await guest.run(`until [ $(cat /sys/block/${vdev}/size) = ${sectors} ]; do sleep 0.1; done`);
   await guest.run(`dd if=/dev/urandom of=/dev/${vdev} bs=1M seek=${DISK_MIB} count=16 conv=fsync`);
 }
@@ -228,8 +197,8 @@ describe.each([{ without: [] }, { without: BLOCK_FEATURES }])(
     test.each(['linux', 'qemu', 'ours'] as Peer[])('works with the back end: %s', async (peer) => {
       const image = await freshImage(peer);
       await onDiskOf(peer, image, {}, async (disk) => {
-        await checkContent(guest, 'xvdb', image);
-        if (without.length === 0) await checkDiscard(guest, 'xvdb', image);
+        await checkContent(host.lab, guest, 'xvdb', image);
+        if (without.length === 0) await checkDiscard(host.lab, guest, 'xvdb', image);
         await checkResize(guest, 'xvdb', disk.resize);
         await checkFileSystem(guest, 'xvdb');
       });
@@ -243,7 +212,7 @@ describe.each([{ without: [] }, { without: BLOCK_FEATURES }])(
         const sectorSize = 4096;
         await onDiskOf(peer, image, { sectorSize }, async (disk) => {
           await checkSectors(guest, 'xvdb', sectorSize);
-          await checkContent(guest, 'xvdb', image);
+          await checkContent(host.lab, guest, 'xvdb', image);
           await checkResize(guest, 'xvdb', disk.resize);
           await checkFileSystem(guest, 'xvdb');
         });
@@ -308,9 +277,9 @@ describe("our back end and Linux's front end", () => {
     const image = await freshImage('matrix');
     const guest = await toolsGuest('matrix', type, extra);
     await attach('matrix', image, 'xvdb');
-    await checkContent(guest, 'xvdb', image);
+    await checkContent(host.lab, guest, 'xvdb', image);
     await checkFileSystem(guest, 'xvdb');
-    if (without.length === 0) await checkDiscard(guest, 'xvdb', image);
+    if (without.length === 0) await checkDiscard(host.lab, guest, 'xvdb', image);
     await checkResize(guest, 'xvdb', (mib) =>
       host.paravane('block', 'resize', 'matrix', 'xvdb', `${mib}M`),
     );
@@ -325,7 +294,7 @@ describe("our back end and Linux's front end", () => {
     const loop = (await host.lab.run(`modprobe loop && losetup -b 4096 -f --show ${big}`)).trim();
     await attach('matrix', loop, 'xvdc');
     await checkSectors(guest, 'xvdc', 4096);
-    await checkContent(guest, 'xvdc', loop);
+    await checkContent(host.lab, guest, 'xvdc', loop);
     await checkFileSystem(guest, 'xvdc');
     await detach('matrix', 'xvdc');
     await host.lab.run(['losetup', '-d', loop]);

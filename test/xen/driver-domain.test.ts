@@ -5,8 +5,10 @@ import {
   diskGuestInitramfs,
   Guest,
   type GuestType,
+  guestToolsDisk,
   makeDisk,
   proveDisk,
+  toolsGuestInitramfs,
 } from '../../scripts/lab/guest.ts';
 import { diskLine, type Host, startOurs } from '../../scripts/lab/host.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
@@ -14,6 +16,7 @@ import { debianKernel } from '../../src/dom0/image/debian-kernel.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { buildLinuxImage } from '../../src/dom0/image/linux-image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+import { checkContent, checkDiscard, checkFileSystem } from './disk-checks.ts';
 import { sharedHost } from './shared-lab.ts';
 
 const LIMIT_MS = 300_000;
@@ -155,13 +158,43 @@ test.each<GuestType>(['pv', 'pvh'])(
   TEST_LIMIT_MS,
 );
 
-test(
-  'a guest works on the disk of a driver domain that runs Linux',
-  async () => {
+/** The core of what test/xen/block.test.ts asks of the back end in dom0. */
+async function useDisk({ lab }: Host, type: GuestType, { target }: Form): Promise<Guest> {
+  const guest = await Guest.create(lab, {
+    name: `user-${type}`,
+    type,
+    ramdisk: toolsGuestInitramfs(),
+    disks: [
+      diskLine(guestToolsDisk(), 'xvda', 'ro'),
+      `format=raw,vdev=xvdb,access=rw,backend=${NAME},target=${target}`,
+    ],
+    memory_mib: 256,
+  });
+  await guest.shows(/GUEST-TOOLS-READY/);
+  await checkContent(lab, guest, 'xvdb', DISK);
+  await checkDiscard(lab, guest, 'xvdb', DISK);
+  await checkFileSystem(guest, 'xvdb');
+  return guest;
+}
+
+test.each<GuestType>(['pv', 'pvh'])(
+  'a %s guest does with the disk of a driver domain what it does with one of dom0',
+  async (type) => {
+    const image = join(scratch.path, 'core.elf');
+    await buildImage('stubdoms/blkback/unikernel.ts', image);
+    const form = unikernel(image);
+    await withDriverDomain(form, (host) => useDisk(host, type, form));
+  },
+  TEST_LIMIT_MS,
+);
+
+test.each<GuestType>(['pv', 'pvh'])(
+  'a %s guest does the same with the disk of a driver domain that runs Linux',
+  async (type) => {
     const image = join(scratch.path, 'blkback.initramfs');
     await buildLinuxImage(['blkback', '--driver-domain'], image);
     const form = linux(image);
-    await withDriverDomain(form, (host) => serve(host, 'pvh', form));
+    await withDriverDomain(form, (host) => useDisk(host, type, form));
   },
   TEST_LIMIT_MS,
 );
