@@ -12,6 +12,7 @@ import { freeVirtualDevice, virtualDeviceName } from './virtual-device.ts';
 export const DISK: DeviceKind = {
   front: 'vbd',
   noun: 'disk',
+  aNoun: 'a disk',
   xlDetach: 'block-detach',
   nameOf: virtualDeviceName,
 };

@@ -18,8 +18,9 @@ import type { Permission, Xenstore, XenstoreNodes } from '../xenstore/xenstore.t
 export interface DeviceKind {
   /** The directory below a guest's `device`: `vbd`. */
   readonly front: string;
-  /** `disk`. */
+  /** `disk`, and `a disk`. */
   readonly noun: string;
+  readonly aNoun: string;
   /** What xl has for a device that libxl has attached: `block-detach`. */
   readonly xlDetach: string;
   /** What people call the device of that number. */

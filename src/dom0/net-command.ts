@@ -1,34 +1,27 @@
 /** `paravane net`: network interfaces of guests, with and without libxl. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorMessage } from '../base/errors.ts';
-import { DOM0, domId } from '../base/ids.ts';
 import { vifName } from '../net/back-request.ts';
 import { parseIpAddress } from '../net/ip-address.ts';
 import { type MacAddress, parseMacAddress } from '../net/mac-address.ts';
 import { MTU_MAX, MTU_MIN } from '../net/network-interface.ts';
 import { type NetStatistics, parseStatistics, STATISTICS_KEY } from '../net/statistics.ts';
-import { parseXenbusState, xenbusStateName } from '../xenbus/state.ts';
-import type { Xenstore } from '../xenstore/xenstore.ts';
-import { findDomain } from './domain-name.ts';
 import {
-  connectOrRemove,
-  type DeviceEntry,
-  detachDevice,
-  findDevice,
-  listDevices,
-  readStatistics,
-  removeDevice,
-} from './guest-devices.ts';
+  addAttachOptions,
+  addDeviceCommands,
+  attachRequest,
+  type DeviceForm,
+  DOMAIN_HELP,
+  finishAttach,
+} from './device-commands.ts';
+import { findDomain } from './domain-name.ts';
 import { attachInterface, INTERFACE } from './net-devices.ts';
 import { CAPTURE_SOCKET } from './net-socket.ts';
 import { byteCount, wholeNumber } from './option-values.ts';
 import { collect, StoreCommands } from './store-command.ts';
 import type { Terminal } from './terminal.ts';
 
-const DOMAIN_HELP = 'number or name of the guest';
 const DEVICE_HELP = 'the interface by its number, or as eth0';
-const TIMEOUT_S = 30;
-const STATISTICS_TIMEOUT_MS = 5000;
 /** Whole frames, large segments among them. */
 const CAPTURE_BYTES = 0x4_0000;
 
@@ -43,9 +36,7 @@ export function addNetCommand(
     .description('Network interfaces of guests: attach, detach, list, statistics, capture.');
   const commands = new StoreCommands(net, terminal, setExitCode);
   addAttach(commands);
-  addDetach(commands);
-  addList(commands);
-  addStatistics(commands);
+  addDeviceCommands(commands, FORM);
   addCapture(commands, terminal);
 }
 
@@ -55,6 +46,23 @@ function interfaceNumber(argument: string): number {
     throw new InvalidArgumentError('it is a number, or a name such as eth0.');
   return Number(digits);
 }
+
+const FORM: DeviceForm<NetStatistics> = {
+  kind: INTERFACE,
+  command: 'net',
+  service: 'netback',
+  deviceHelp: DEVICE_HELP,
+  example: 'eth1',
+  parseDevice: interfaceNumber,
+  columns: ['MAC', 'NETWORK', 'ADDRESSES'],
+  async cells(read) {
+    return [(await read('mac')) ?? '?', (await read('bridge')) ?? '-', (await read('ip')) ?? '-'];
+  },
+  statisticsColumns: ['DIRECTION', 'FRAMES', 'BYTES', 'DROPPED'],
+  statisticsKey: STATISTICS_KEY,
+  parseStatistics,
+  statisticsRows,
+};
 
 /** Has `parse` say what is wrong with an argument. */
 function checked<Value>(parse: (argument: string) => Value): (argument: string) => Value {
@@ -88,7 +96,7 @@ function ipAddress(argument: string): string {
 }
 
 function addAttach(commands: StoreCommands): void {
-  commands
+  const attach = commands
     .add('attach', 'give a running guest an interface that netback serves', [
       'paravane net attach guest',
       'paravane net attach guest --bridge xenbr0 --mac 00:16:3e:00:00:01',
@@ -101,109 +109,22 @@ function addAttach(commands: StoreCommands): void {
     .option('--ip <address>', 'an address that is its own', collect(checked(ipAddress)))
     .option('--mtu <bytes>', 'what it carries in a frame', parseMtu)
     .option('--rate-limit <bytes>', 'bytes a second that the guest may send', byteCount)
-    .option('--no-filter', 'the guest may use addresses that are not its own')
-    .option('--backend <domid>', 'the domain whose netback serves it', wholeNumber(0), DOM0)
-    .option('--type <name>', "netback's --type there", 'vif')
-    .option('--no-wait', 'do not wait until the guest uses it')
-    .option('--timeout <seconds>', 'how long to wait', wholeNumber(1), TIMEOUT_S)
-    .action(async (domain: string, options) => {
-      await commands.run(options, async (store) => {
-        const entry = await attachInterface(store, {
-          domid: await findDomain(store, domain),
-          devid: options.number,
-          mac: options.mac,
-          bridge: options.bridge,
-          addresses: options.ip ?? [],
-          mtu: options.mtu,
-          bytesPerSecond: options.rateLimit,
-          filter: options.filter,
-          backend: domId(options.backend),
-          type: options.type,
-        });
-        if (options.wait) await connectOrRemove(store, entry, options.timeout * 1000);
-        commands.line(INTERFACE.nameOf(entry.devid));
+    .option('--no-filter', 'the guest may use addresses that are not its own');
+  addAttachOptions(attach, 'netback', 'vif').action(async (domain: string, options) => {
+    await commands.run(options, async (store) => {
+      const entry = await attachInterface(store, {
+        ...(await attachRequest(store, domain, options)),
+        devid: options.number,
+        mac: options.mac,
+        bridge: options.bridge,
+        addresses: options.ip ?? [],
+        mtu: options.mtu,
+        bytesPerSecond: options.rateLimit,
+        filter: options.filter,
       });
+      await finishAttach(commands, store, entry, options);
     });
-}
-
-function addDetach(commands: StoreCommands): void {
-  commands
-    .add('detach', 'take an interface away from a guest', ['paravane net detach guest eth1'])
-    .argument('<domain>', DOMAIN_HELP)
-    .argument('<device>', DEVICE_HELP, interfaceNumber)
-    .option('--force', 'at once, whatever the guest makes of it')
-    .option('--timeout <seconds>', 'how long the guest may take', wholeNumber(1), TIMEOUT_S)
-    .action(async (domain: string, device: number, options) => {
-      await commands.run(options, async (store) => {
-        const entry = await findDevice(store, INTERFACE, await findDomain(store, domain), device);
-        if (options.force === true) await removeDevice(store, entry);
-        else await detachDevice(store, entry, options.timeout * 1000);
-      });
-    });
-}
-
-function addList(commands: StoreCommands): void {
-  commands
-    .add('list', 'list interfaces, one a line, with who serves them', ['paravane net list guest'])
-    .argument('[domain]', `${DOMAIN_HELP}; all unless given`)
-    .action(async (domain: string | undefined, options) => {
-      await commands.run(options, async (store) => {
-        const only = domain === undefined ? undefined : await findDomain(store, domain);
-        const rows = [['DOMAIN', 'DEVICE', 'BACKEND', 'STATE', 'MAC', 'NETWORK', 'ADDRESSES']];
-        for (const entry of await listDevices(store, INTERFACE, only)) {
-          rows.push(await listRow(store, entry));
-        }
-        commands.table(rows);
-      });
-    });
-}
-
-async function listRow(store: Xenstore, { domid, devid, back }: DeviceEntry): Promise<string[]> {
-  const read = (key: string) => store.readIfPresent(`${back}/${key}`);
-  const [, , , backend, , type] = back.split('/');
-  return [
-    String(domid),
-    INTERFACE.nameOf(devid),
-    `${backend}/${type}`,
-    xenbusStateName(parseXenbusState(await read('state'))),
-    (await read('mac')) ?? '?',
-    (await read('bridge')) ?? '-',
-    (await read('ip')) ?? '-',
-  ];
-}
-
-function addStatistics(commands: StoreCommands): void {
-  commands
-    .add('stats', 'show what netback did for interfaces since their guests connected', [
-      'paravane net stats guest',
-      'paravane net stats guest eth0 --json',
-    ])
-    .argument('<domain>', DOMAIN_HELP)
-    .argument('[device]', DEVICE_HELP, interfaceNumber)
-    .option('--json', 'everything there is, as JSON: one interface a line')
-    .action(async (domain: string, device: number | undefined, options) => {
-      await commands.run(options, async (store) => {
-        const domid = await findDomain(store, domain);
-        const entries =
-          device === undefined
-            ? await listDevices(store, INTERFACE, domid)
-            : [await findDevice(store, INTERFACE, domid, device)];
-        const rows = [['DEVICE', 'DIRECTION', 'FRAMES', 'BYTES', 'DROPPED']];
-        for (const entry of entries) {
-          const statistics = await readStatistics(
-            store,
-            entry,
-            STATISTICS_KEY,
-            parseStatistics,
-            STATISTICS_TIMEOUT_MS,
-          );
-          const device = INTERFACE.nameOf(entry.devid);
-          if (options.json === true) commands.line(JSON.stringify({ device, ...statistics }));
-          else rows.push(...statisticsRows(device, statistics));
-        }
-        if (options.json !== true) commands.table(rows);
-      });
-    });
+  });
 }
 
 /** `4 room, 1 filter`, or `-`. */
@@ -212,9 +133,8 @@ function droppedText(dropped: Readonly<Record<string, number>>): string {
   return some.length === 0 ? '-' : some.map(([why, count]) => `${count} ${why}`).join(', ');
 }
 
-function statisticsRows(device: string, { counts, port }: NetStatistics): string[][] {
+function statisticsRows({ counts, port }: NetStatistics): string[][] {
   const row = (direction: string, passed: { frames: number; bytes: number }, dropped: string) => [
-    device,
     direction,
     String(passed.frames),
     String(passed.bytes),

@@ -18,6 +18,7 @@ const RATE_INTERVAL_US = 50_000;
 export const INTERFACE: DeviceKind = {
   front: 'vif',
   noun: 'interface',
+  aNoun: 'an interface',
   xlDetach: 'network-detach',
   nameOf: (devid) => `eth${devid}`,
 };
