@@ -11,8 +11,7 @@ import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/gu
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
-import { dom0Cpu_ms, interruptsOf } from './dom0-counters.ts';
-import { GrantMeter } from './grant-meter.ts';
+import { CostMeter, costQuantities, enterCosts } from './cost-meter.ts';
 import {
   type BenchOptions,
   type Contestant,
@@ -56,41 +55,19 @@ const LOADS: readonly Load[] = [
   },
 ];
 
-/** What is counted up while a load runs, and stands in the table for each of the load's operations. */
-interface Counters {
-  /** What dom0's processors have done, in all. */
-  readonly cpu_ms: number;
-  /** Notifications that reached the guest's front ends, and dom0's back ends. */
-  readonly toGuest: number;
-  readonly toDom0: number;
-  readonly grantCalls: number;
-  readonly grantPages: number;
-}
+/** What the costs are given for. */
+const PER = 'operation';
 
-const COUNTERS: readonly { key: keyof Counters; name: string; unit: string }[] = [
-  { key: 'cpu_ms', name: "dom0's CPU", unit: 'ms' },
-  { key: 'toGuest', name: 'notifications to the guest', unit: '' },
-  { key: 'toDom0', name: 'notifications to dom0', unit: '' },
-  { key: 'grantCalls', name: 'grant hypercalls', unit: '' },
-  { key: 'grantPages', name: 'pages mapped, unmapped or copied', unit: '' },
-];
-
-const counterName = (load: Load, counter: string) => `${load.name}: ${counter} for each`;
-
-const QUANTITIES: readonly Quantity[] = LOADS.flatMap((load) => [
-  { name: load.name, unit: load.unit, better: 'higher' },
-  ...COUNTERS.map(({ name, unit }) => ({
-    name: counterName(load, name),
-    unit,
-    better: 'lower' as const,
-  })),
+const QUANTITIES: readonly Quantity[] = LOADS.flatMap(({ name, unit }) => [
+  { name, unit, better: 'higher' },
+  ...costQuantities(name, PER),
 ]);
 
 interface Parts {
   readonly host: Host;
   readonly guest: Guest;
   readonly domid: number;
-  readonly grants: GrantMeter;
+  readonly costs: CostMeter;
   /** For each load. */
   readonly seconds: number;
 }
@@ -103,7 +80,7 @@ class BlockBench {
   }
 
   contestant(side: Peer): Contestant {
-    return { side, measure: () => this.measure(side) };
+    return { side: side === 'linux' ? 'kernel' : side, measure: () => this.measure(side) };
   }
 
   private async measure(side: Peer): Promise<Figures> {
@@ -118,13 +95,13 @@ class BlockBench {
   }
 
   private async run(load: Load, figures: Map<string, number>): Promise<void> {
-    const { guest, seconds } = this.parts;
-    const before = await this.counters();
+    const { guest, costs, seconds } = this.parts;
+    const before = await costs.read(guest);
     await guest.run(
       `tool fio --name=bench --filename=/dev/${VDEV} --size=${IMAGE_MIB}M --ioengine=libaio ` +
         `--direct=1 --time_based --runtime=${seconds} --eta=never --minimal ${load.fio} >/tmp/fio`,
     );
-    const after = await this.counters();
+    const after = await costs.read(guest);
     // fio's terse format, version 3: reads and writes have their KiB, KiB/s and IOPS from here on.
     const text = await guest.run('tail -n 1 /tmp/fio | cut -d";" -f6-8,47-49');
     const fields = text.trim().split(';').map(Number);
@@ -133,22 +110,7 @@ class BlockBench {
       : fields.slice(3);
     const count = kib / (load.unit === 'IOPS' ? 4 : 1024);
     figures.set(load.name, load.unit === 'IOPS' ? iops : (kibPerS * 1024) / 1e6);
-    for (const { key, name } of COUNTERS) {
-      figures.set(counterName(load, name), (after[key] - before[key]) / count);
-    }
-  }
-
-  private async counters(): Promise<Counters> {
-    const { host, guest, grants } = this.parts;
-    const { calls, pages } = await grants.read();
-    const toDom0 = await host.lab.run(interruptsOf('blkif|evtchn:'));
-    return {
-      cpu_ms: await dom0Cpu_ms(host.lab),
-      toGuest: Number(await guest.run(interruptsOf('blkif'))),
-      toDom0: Number(toDom0),
-      grantCalls: calls,
-      grantPages: pages,
-    };
+    enterCosts(figures, load.name, PER, [before, after], count);
   }
 }
 
@@ -186,8 +148,8 @@ export async function benchBlock({ quick }: BenchOptions): Promise<Row[]> {
     await host.paravane(...tools, '--mode', 'r', '--type', OUR_TYPE);
     await guest.shows(/GUEST-TOOLS-READY/);
     const domid = Number(await lab.run('xl domid bench'));
-    const grants = await GrantMeter.start(lab);
-    const bench = new BlockBench({ host, guest, domid, grants, seconds: quick ? 2 : 10 });
+    const costs = await CostMeter.start(lab, { guest: 'blkif', dom0: 'blkif|evtchn:' });
+    const bench = new BlockBench({ host, guest, domid, costs, seconds: quick ? 2 : 10 });
     // fio and its libraries are read from the disk once, and not while somebody is measured.
     await guest.run('tool fio --version');
     const contestants = PEERS.map((side) => bench.contestant(side));

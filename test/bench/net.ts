@@ -8,8 +8,7 @@ import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/gu
 import { diskLine, Host } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
-import { dom0Cpu_ms, interruptsOf } from './dom0-counters.ts';
-import { GrantMeter } from './grant-meter.ts';
+import { CostMeter, costQuantities, enterCosts } from './cost-meter.ts';
 import {
   type BenchOptions,
   type Contestant,
@@ -46,46 +45,25 @@ const BETWEEN: Load = { name: 'TCP between guests', options: '', unit: 'Mb/s' };
 
 const PINGS = ['echo from dom0', 'echo between guests'] as const;
 
-/** What is counted up while a load runs, for each megabyte that arrives. */
-interface Counters {
-  readonly cpu_ms: number;
-  readonly toGuest: number;
-  readonly toDom0: number;
-  readonly grantCalls: number;
-  readonly grantPages: number;
-}
+/** What the costs are given for, of what arrives. */
+const PER = 'MB';
 
-const COUNTERS: readonly { key: keyof Counters; name: string; unit: string }[] = [
-  { key: 'cpu_ms', name: "dom0's CPU", unit: 'ms' },
-  { key: 'toGuest', name: 'notifications to the guest', unit: '' },
-  { key: 'toDom0', name: 'notifications to dom0', unit: '' },
-  { key: 'grantCalls', name: 'grant hypercalls', unit: '' },
-  { key: 'grantPages', name: 'pages mapped, unmapped or copied', unit: '' },
-];
-
-const counterName = (load: Load, counter: string) => `${load.name}: ${counter} for each MB`;
 const isCounted = ({ unit }: Load) => unit === 'Mb/s';
 
 const QUANTITIES: readonly Quantity[] = [
   ...[...TO_DOM0, BETWEEN].flatMap((load) => [
     { name: load.name, unit: load.unit, better: 'higher' as const },
-    ...(isCounted(load)
-      ? COUNTERS.map(({ name, unit }) => ({
-          name: counterName(load, name),
-          unit,
-          better: 'lower' as const,
-        }))
-      : []),
+    ...(isCounted(load) ? costQuantities(load.name, PER) : []),
   ]),
   ...PINGS.map((name) => ({ name, unit: 'ms', better: 'lower' as const })),
 ];
 
-type Side = 'linux' | 'ours';
+type Side = 'kernel' | 'ours';
 
 interface Parts {
   readonly host: Host;
   readonly guests: readonly Guest[];
-  readonly grants: GrantMeter;
+  readonly costs: CostMeter;
   /** For each load. */
   readonly seconds: number;
 }
@@ -122,13 +100,13 @@ class NetBench {
   /** Gives each guest an interface that the back end of `side` serves. */
   private async begin(side: Side, options: readonly string[]): Promise<void> {
     const { host, guests } = this.parts;
-    const type = side === 'linux' ? 'vif' : OUR_TYPE;
-    if (side === 'linux') await host.lab.run('modprobe xen-netback');
+    const type = side === 'kernel' ? 'vif' : OUR_TYPE;
+    if (side === 'kernel') await host.lab.run('modprobe xen-netback');
     else await host.start('netback', '--type', type, ...options);
     for (const [index, guest] of guests.entries()) {
       const words = ['--type', type, '--bridge', BRIDGE, '--no-wait'];
       await host.paravane('net', 'attach', guest.name, ...words);
-      if (side === 'linux') await this.plugLinux(guest);
+      if (side === 'kernel') await this.plugLinux(guest);
       await guest.run('until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
       await guest.run(`ip address add ${addressOf(index)}/24 dev eth0 && ip link set eth0 up`);
     }
@@ -153,7 +131,7 @@ class NetBench {
       await host.paravane('net', 'detach', guest.name, 'eth0', '--timeout', '180');
       await guest.run('while [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
     }
-    if (side === 'linux') await host.lab.run('rmmod xen-netback');
+    if (side === 'kernel') await host.lab.run('rmmod xen-netback');
     else await host.end('netback');
   }
 
@@ -163,20 +141,17 @@ class NetBench {
     load: Load,
     figures: Map<string, number>,
   ): Promise<void> {
-    const { seconds } = this.parts;
+    const { costs, seconds } = this.parts;
     const stop = await this.startServer(address);
-    const before = await this.counters(guest);
+    const before = await costs.read(guest);
     await guest.run(`tool iperf3 -c ${address} -t ${seconds} -J ${load.options} >/tmp/iperf`);
-    const after = await this.counters(guest);
+    const after = await costs.read(guest);
     await stop();
     const bytes = await this.received(guest);
     const perSecond = bytes / seconds;
     const figure = load.unit === 'Mb/s' ? (perSecond * 8) / 1e6 : perSecond / SMALL_BYTES;
     figures.set(load.name, figure);
-    if (!isCounted(load)) return;
-    for (const { key, name } of COUNTERS) {
-      figures.set(counterName(load, name), (after[key] - before[key]) / (bytes / 1e6));
-    }
+    if (isCounted(load)) enterCosts(figures, load.name, PER, [before, after], bytes / 1e6);
   }
 
   /** An iperf3 that waits there, for one test; resolves with what waits for its end. */
@@ -201,18 +176,6 @@ class NetBench {
     const [, bytes = '0'] = /"bytes":(\d+)/.exec(said) ?? [];
     const [, lost = '0'] = /"lost_percent":([\d.]+)/.exec(said) ?? [];
     return Number(bytes) * (1 - Number(lost) / 100);
-  }
-
-  private async counters(guest: Guest): Promise<Counters> {
-    const { host, grants } = this.parts;
-    const { calls, pages } = await grants.read();
-    return {
-      cpu_ms: await dom0Cpu_ms(host.lab),
-      toGuest: Number(await guest.run(interruptsOf('eth0'))),
-      toDom0: Number(await host.lab.run(interruptsOf('vif|evtchn:'))),
-      grantCalls: calls,
-      grantPages: pages,
-    };
   }
 }
 
@@ -245,9 +208,9 @@ export async function benchNet({ quick }: BenchOptions): Promise<Row[]> {
       await guest.run('tool iperf3 --version');
       guests.push(guest);
     }
-    const grants = await GrantMeter.start(lab);
-    const bench = new NetBench({ host, guests, grants, seconds: quick ? 3 : 10 });
-    const contestants = [bench.contestant('linux'), bench.contestant('ours')];
+    const costs = await CostMeter.start(lab, { guest: 'eth0', dom0: 'vif|evtchn:' });
+    const bench = new NetBench({ host, guests, costs, seconds: quick ? 3 : 10 });
+    const contestants = [bench.contestant('kernel'), bench.contestant('ours')];
     return await measureInTurns(QUANTITIES, contestants, quick ? 1 : 3);
   } finally {
     await lab.close();

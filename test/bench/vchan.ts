@@ -53,10 +53,10 @@ function figures(name: string, measured: Measured): Figures {
 /** The two bridges, each before a fresh server with rings of each size. */
 function bridges(
   where: string,
-  load: (size: number, side: 'ours' | 'c') => BridgeLoad,
+  load: (size: number, side: 'ours' | 'libxenvchan') => BridgeLoad,
   run: (load: BridgeLoad) => Promise<Measured>,
 ): Contestant[] {
-  return (['ours', 'c'] as const).map((side) => ({
+  return (['ours', 'libxenvchan'] as const).map((side) => ({
     side,
     async measure() {
       const all: [string, number][] = [];
@@ -88,7 +88,11 @@ function processOfOurs(...args: string[]): string[] {
 function bridgeLoad(load: Load, directory: string, cEnd: string, ours: readonly string[]) {
   const socket = join(directory, 'bridge');
   let runs = 0;
-  return (size: number, side: 'ours' | 'c', env: Record<string, string> = {}): BridgeLoad => {
+  return (
+    size: number,
+    side: 'ours' | 'libxenvchan',
+    env: Record<string, string> = {},
+  ): BridgeLoad => {
     // A server that was ended by a signal leaves its keys, and a client must not find those.
     const keys = `${KEYS}-${++runs}`;
     const words =
@@ -187,7 +191,7 @@ async function inTheLab(load: Load, rounds: number): Promise<Row[]> {
       return JSON.parse(await lab.run(words, { timeout_ms: 300_000 }));
     };
     const make = bridgeLoad(load, '/run', cEnd, ours);
-    const sized = (size: number, side: 'ours' | 'c') => ({
+    const sized = (size: number, side: 'ours' | 'libxenvchan') => ({
       ...make(size, side),
       bytes: emulatedBytes(size, load.bytes),
     });
