@@ -13,14 +13,16 @@ const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 /** The hotplug script for interfaces that our network back end serves. */
 const NET_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-vif');
 
-const C_XENSTORED = '/usr/lib/xen-4.17/bin/xenstored';
+const XEN_PROGRAMS = '/usr/lib/xen-4.17/bin';
+const C_XENSTORED = `${XEN_PROGRAMS}/xenstored`;
+const STORE_DOMAIN_LIMIT_MS = 120_000;
 
 const LIVE_UPDATE_LIMIT_MS = 120_000;
 /** Node takes its time to start on an emulated machine whose guests are at work. */
 const START_LIMIT_MS = 180_000;
 
 /** Of the processors, beside the 256 of each guest. */
-const DOM0_WEIGHT = 2048;
+const SERVICE_WEIGHT = 2048;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
@@ -37,7 +39,7 @@ export async function startOurs(
   return daemon;
 }
 
-const C_XENCONSOLED = '/usr/lib/xen-4.17/bin/xenconsoled';
+const C_XENCONSOLED = `${XEN_PROGRAMS}/xenconsoled`;
 
 /** Starts the C console daemon with its logs in `directory`, and resolves when it serves `guest`. */
 export async function startCXenconsoled(
@@ -99,6 +101,24 @@ async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
   return daemon;
 }
 
+/**
+ * Starts the image of `paravane build xenstored` as the first xenstored of dom0, as Xen's own script
+ * does where a host is configured so. Resolves when it serves.
+ */
+export async function startStoreDomain(lab: Lab, image: string, memory_mib = 32): Promise<void> {
+  // Where Xen's tools keep what they know of a domain, and which domain xenstored is.
+  await lab.run('mkdir -p /var/lib/xen /run/xen');
+  const program = `${XEN_PROGRAMS}/init-xenstore-domain`;
+  await lab.run([program, '--kernel', image, '--memory', String(memory_mib)], {
+    timeout_ms: STORE_DOMAIN_LIMIT_MS,
+  });
+  await lab.run('xen-init-dom0');
+}
+
+/** A guest that computes must not keep those waiting who serve it: emulated processors are slow. */
+const favour = (lab: Lab, domain: string) =>
+  lab.run(['xl', 'sched-credit2', '-d', domain, '-w', String(SERVICE_WEIGHT)]);
+
 export class Host {
   readonly lab: Lab;
   /** In the order in which they were started. */
@@ -118,9 +138,17 @@ export class Host {
     if (xenstored === 'ours') await host.#run('xenstored');
     else host.#daemons.set('xenstored', await startCXenstored(lab));
     await lab.run('xen-init-dom0');
-    // A guest that computes must not keep those waiting who serve it: emulated processors are slow.
-    await lab.run(['xl', 'sched-credit2', '-d', '0', '-w', String(DOM0_WEIGHT)]);
+    await favour(lab, '0');
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
+    return host;
+  }
+
+  /** The same with the image of a store domain, and no back end in dom0. */
+  static async startOnStoreDomain(lab: Lab, image: string): Promise<Host> {
+    const host = new Host(lab);
+    await startStoreDomain(lab, image);
+    for (const domain of ['0', 'Xenstore']) await favour(lab, domain);
+    await host.#run('xenconsoled', '--log', 'all');
     return host;
   }
 

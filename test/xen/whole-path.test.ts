@@ -9,6 +9,7 @@ import {
 } from '../../scripts/lab/guest.ts';
 import { diskLine, type Host } from '../../scripts/lab/host.ts';
 import { sharedHost } from './shared-lab.ts';
+import { attachAndDetach, rename } from './toolstack-commands.ts';
 
 async function guestWithDisk({ lab }: Host, type: GuestType, name: string) {
   const image = `/tmp/${name}.img`;
@@ -52,20 +53,9 @@ test('a guest can be renamed, and a disk attached, used and detached', async () 
   const { guest } = await guestWithDisk(host, 'pv', 'first');
   await guest.shows(/GUEST-DISK-DONE/);
 
-  await lab.run(['xl', 'rename', 'first', 'second']);
-  expect(await lab.run('xl list')).toMatch(/^second /m);
-  expect(await lab.run('xenstore-read /local/domain/$(xl domid second)/name')).toBe('second\n');
-
+  await rename(lab, 'first', 'second');
   await makeDisk(lab, '/tmp/more.img');
-  await lab.run(['xl', 'block-attach', 'second', diskLine('/tmp/more.img', 'xvdb')]);
-  await guest.type(
-    'until mount -r /dev/xvdb /mnt; do sleep 1; done; cd /mnt; sha256sum -c given.sha256; cd /',
-    /given: OK/,
-  );
-  await guest.type('umount /mnt && echo unmounted $((1 + 1))', /unmounted 2/);
-  await lab.run(['xl', 'block-detach', 'second', 'xvdb']);
-  await guest.type('while [ -b /dev/xvdb ]; do sleep 1; done; echo gone $((1 + 1))', /gone 2/);
-
+  await attachAndDetach(lab, 'second', guest, diskLine('/tmp/more.img', 'xvdb'));
   await lab.run(['xl', 'destroy', 'second']);
   expect(await host.leftovers(before)).toEqual([]);
 });

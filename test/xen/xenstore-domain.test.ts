@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { PARAVANE, startOurs } from '../../scripts/lab/host.ts';
+import { PARAVANE, startOurs, startStoreDomain } from '../../scripts/lab/host.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { XENSTORE_DEVICE } from '../../src/node/xenstore-device.ts';
@@ -10,21 +10,10 @@ import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
 import { ownLab } from './shared-lab.ts';
 
-const INIT_XENSTORE_DOMAIN = '/usr/lib/xen-4.17/bin/init-xenstore-domain';
 const LIMIT_MS = 120_000;
 
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
-
-/** Starts the store domain as the first xenstored of a host. */
-async function startStore(lab: Lab, image: string): Promise<void> {
-  // Where Xen's tools keep what they know of a domain, and which domain xenstored is.
-  await lab.run('mkdir -p /var/lib/xen /run/xen');
-  await lab.run([INIT_XENSTORE_DOMAIN, '--kernel', image, '--memory', '32'], {
-    timeout_ms: LIMIT_MS,
-  });
-  await lab.run('xen-init-dom0');
-}
 
 /** Waits until the console of the store domain has shown `pattern`. */
 async function storeShows(lab: Lab, pattern: RegExp): Promise<void> {
@@ -67,7 +56,7 @@ test('a stub domain is xenstored for dom0, its tools and a guest, also after it 
   await buildImage('test/unikernel/granter-bundle.ts', granter);
   const lab = await ownLab();
   try {
-    await startStore(lab, image);
+    await startStoreDomain(lab, image);
     expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(
       await lab.run('xl domid Xenstore'),
     );

@@ -1,0 +1,145 @@
+/** Driver domains in the lab, which `paravane run driver-domain` keeps, and what guests go through with them. */
+import { expect } from 'vitest';
+import type { Guest } from '../../scripts/lab/guest.ts';
+import { type Host, startOurs } from '../../scripts/lab/host.ts';
+import type { DomZeroProcess } from '../../scripts/lab/process.ts';
+import { debianKernel } from '../../src/dom0/image/debian-kernel.ts';
+
+/** Emulated, a domain that is made again takes a minute. */
+const LIMIT_MS = 300_000;
+
+/** One of the two forms that a driver domain has. */
+export interface DriverDomainForm {
+  /** Lines of its configuration. */
+  readonly boot: readonly string[];
+  /** What it says once it serves. */
+  readonly ready: RegExp;
+  /** The name of its own xvda for guests. */
+  readonly target: string;
+}
+
+/** @param image path of what `paravane build blkback` has made */
+export const unikernel = (image: string, memory_mib = 16): DriverDomainForm => ({
+  boot: [`kernel="${image}"`, `memory=${memory_mib}`, 'shadow_memory=2'],
+  ready: / ready domid=/,
+  target: 'vbd:51712',
+});
+
+/** @param image path of what `paravane build blkback --runtime linux` has made */
+export const linux = (image: string, memory_mib = 384): DriverDomainForm => ({
+  boot: [
+    `kernel="${debianKernel().image}"`,
+    `ramdisk="${image}"`,
+    'extra="console=hvc0 quiet panic=-1"',
+    `memory=${memory_mib}`,
+    'on_reboot="destroy"',
+  ],
+  ready: /blkback is ready/,
+  target: '/dev/xvda',
+});
+
+/** The configuration for xl. */
+export function driverDomainConfig(
+  name: string,
+  { boot }: DriverDomainForm,
+  disks: readonly string[],
+): string {
+  return [
+    `name="${name}"`,
+    'type="pvh"',
+    ...boot,
+    'on_crash="destroy"',
+    'driver_domain=1',
+    `disk=[ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
+    '',
+  ].join('\n');
+}
+
+/** A disk line for xl with the back end of the driver domain of that name. */
+export const servedDisk = (backend: string, target: string, vdev = 'xvda') =>
+  `format=raw,vdev=${vdev},access=rw,backend=${backend},target=${target}`;
+
+export class DriverDomain {
+  readonly name: string;
+  private readonly host: Host;
+  private readonly keeper: DomZeroProcess;
+
+  private constructor(host: Host, name: string, keeper: DomZeroProcess) {
+    this.host = host;
+    this.name = name;
+    this.keeper = keeper;
+  }
+
+  /** Resolves once the domain serves. */
+  static async start(
+    host: Host,
+    name: string,
+    form: DriverDomainForm,
+    disks: readonly string[] = [],
+  ): Promise<DriverDomain> {
+    const path = `/run/${name}.cfg`;
+    await host.lab.run(`rm -f /var/log/xen/console/guest-${name}.log`);
+    await host.lab.run(`cat >${path}`, { input: driverDomainConfig(name, form, disks) });
+    const keeper = await startOurs(host.lab, 'driver-domain', '--config', path);
+    const domain = new DriverDomain(host, name, keeper);
+    const look = async () => form.ready.test(await domain.console()) || undefined;
+    await domain.explain(host.lab.waitFor(`readiness of ${name}`, look, LIMIT_MS));
+    return domain;
+  }
+
+  async domid(): Promise<number> {
+    return Number(await this.host.lab.run(['xl', 'domid', this.name]));
+  }
+
+  /** All that the domain has printed, each time that it was made. */
+  async console(): Promise<string> {
+    return (await this.host.lab.attempt(`cat /var/log/xen/console/guest-${this.name}.log`)).stdout;
+  }
+
+  /** Adds the domain's console to what `work` rejects with. */
+  async explain<Result>(work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      throw new Error(`${error}\n--- console of ${this.name} ---\n${await this.console()}`);
+    }
+  }
+
+  /** Destroys the domain and resolves once its keeper has made it again. */
+  async destroy(): Promise<void> {
+    const from = this.keeper.output.length;
+    await this.host.lab.run(['xl', 'destroy', this.name], { timeout_ms: LIMIT_MS });
+    await this.keeper.waitFor(new RegExp(`domain ${this.name} runs`), LIMIT_MS, from);
+  }
+
+  /** Ends the domain for good, and its keeper. */
+  async shutdown(): Promise<void> {
+    const { lab } = this.host;
+    await lab.run(['xl', 'shutdown', '--wait', this.name], { timeout_ms: LIMIT_MS });
+    await lab.run(
+      `while xenstore-exists /tool/paravane/driver-domain/${this.name}; do sleep 1; done`,
+    );
+    await this.keeper.stop();
+  }
+}
+
+/** Writes files of random bytes, one after the other, and says so; then compares what is on the disk. */
+const LOAD = [
+  'cd /mnt',
+  'for n in 1 2 3 4; do head -c 2097152 /dev/urandom >/tmp/now',
+  'cp /tmp/now file-$n && sync && sha256sum </tmp/now >>/tmp/sums && echo WROTE-$n; done',
+  'cd / && umount /mnt && mount -t ext4 /dev/xvda /mnt',
+  'for n in 1 2 3 4; do sha256sum </mnt/file-$n; done | cmp - /tmp/sums && umount /mnt && echo LOAD-$((1))-SAME',
+].join('; ');
+
+/** Destroys the driver domain twice while the guest works on its disk, and finds all data there. */
+export async function destroyUnderLoad(driver: DriverDomain, guest: Guest): Promise<void> {
+  await guest.run('mount -t ext4 /dev/xvda /mnt');
+  await guest.type(LOAD, /WROTE-1/);
+  for (const moment of [/WROTE-1/, /WROTE-2/]) {
+    await guest.shows(moment);
+    await driver.destroy();
+  }
+  const [result] = await guest.shows(/LOAD-1-SAME|differ/);
+  expect(result).toBe('LOAD-1-SAME');
+}
