@@ -92,7 +92,7 @@ export function difference(before: Traces, after: Traces): string[] {
 }
 
 /** Starts C's xenstored and resolves when it serves. */
-async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
+export async function startCXenstored(lab: Lab): Promise<DomZeroProcess> {
   const daemon = lab.start([C_XENSTORED, '-N']);
   const look = async () => {
     return (await lab.attempt('test -S /run/xenstored/socket')).code === 0 || undefined;

@@ -9,13 +9,15 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<Row[]>
   block: async (options) => (await import('./block.ts')).benchBlock(options),
   console: async (options) => (await import('./console.ts')).benchConsole(options),
   net: async (options) => (await import('./net.ts')).benchNet(options),
+  stubdom: async (options) => (await import('./stubdom.ts')).benchStubDomains(options),
   xenstored: async (options) => (await import('./xenstored.ts')).benchXenstored(options),
   vchan: async (options) => (await import('./vchan.ts')).benchVchan(options),
 };
 
 const USAGE = `usage: npm run bench -- NAME [--part PART] [--json FILE] [--quick]
   NAME         ${Object.keys(BENCHES).join(', ')}
-  --part PART  of vchan: bridge (without Xen), processes (without Xen) or lab; otherwise all of them
+  --part PART  of vchan: bridge (without Xen), processes (without Xen) or lab; of stubdom: blkback
+               or xenstored; otherwise all of them
   --json FILE  write the figures there too
   --quick      fewer rounds and smaller counts, to see that all works
 `;
