@@ -33,7 +33,7 @@ import {
 const NAME = 'bench';
 const IMAGE = '/run/bench.img';
 const IMAGE_MIB = 128;
-const VDEV = 'xvdz';
+const VDEV = 'xvdb';
 /** The second process of dom0 beside the one that serves the driver domains. */
 const TYPE = 'bench';
 const LIMIT_S = 180;
