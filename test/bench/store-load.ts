@@ -26,6 +26,8 @@ export interface StoreFigures {
 }
 
 const CLIENTS = 8;
+/** One that has ended for lack of memory never answers. */
+const ANSWER_MS_MAX = 30_000;
 const NODES_EACH = 100;
 const ROOT = '/bench';
 
@@ -34,9 +36,18 @@ const indexes = (count: number) => Array.from({ length: count }, (_, index) => i
 const clients = indexes(CLIENTS).map(() => connectXenstoreDevice(loadNative(), XENSTORE_DEVICE));
 const [first] = clients as [XenstoreClient];
 
+function answered<Answer>(request: Promise<Answer>): Promise<Answer> {
+  const fail = () => {
+    process.stderr.write(`xenstored has not answered for ${ANSWER_MS_MAX / 1000} s\n`);
+    process.exit(1);
+  };
+  const timer = setTimeout(fail, ANSWER_MS_MAX);
+  return request.finally(() => clearTimeout(timer));
+}
+
 type Request = (client: XenstoreClient, path: string) => Promise<unknown>;
-const read: Request = (client, path) => client.read(path);
-const write: Request = (client, path) => client.write(path, 'value');
+const read: Request = (client, path) => answered(client.read(path));
+const write: Request = (client, path) => answered(client.write(path, 'value'));
 
 async function latency_us(request: Request): Promise<number> {
   const times: number[] = [];
@@ -62,7 +73,7 @@ async function add_s(): Promise<number> {
   const before = performance.now();
   for (const index of indexes(nodes)) {
     const path = `${ROOT}/many/${Math.floor(index / NODES_EACH)}/key-${index % NODES_EACH}`;
-    await first.write(path, `value-${index % 10}`);
+    await answered(first.write(path, `value-${index % 10}`));
   }
   return (performance.now() - before) / 1000;
 }
