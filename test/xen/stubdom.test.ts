@@ -105,12 +105,15 @@ async function serve(lab: Lab, type: GuestType): Promise<{ guest: Guest; written
 async function checkFromDom0(host: Host, driver: DriverDomain, written: string): Promise<void> {
   const { lab } = host;
   await lab.run('modprobe xen-blkfront');
-  const options = ['--vdev', 'xvdb', '--backend', String(await driver.domid())];
+  const domid = String(await driver.domid());
+  const options = ['--vdev', 'xvdb', '--backend', domid, '--timeout', '120'];
   await host.paravane('block', 'attach', '0', FIRST, ...options);
   await lab.run('until [ -b /dev/xvdb ]; do sleep 0.2; done');
   await lab.run(['e2fsck', '-fn', '/dev/xvdb']);
   expect(await sha256OnDisk(lab, '/dev/xvdb', '/written')).toBe(written);
   await host.paravane('block', 'detach', '0', 'xvdb');
+  // Stays where it was; but dom0 had none before.
+  await lab.run('xenstore-rm /local/domain/0/device');
 }
 
 /** The life of a guest, with all that xl does to it. */
