@@ -299,7 +299,7 @@ export async function benchDriverDomain(
     return [
       oneRow({ name: IMAGE_SIZE, unit: 'kB', better: 'lower' }, sizes),
       ...(await measureInTurns(QUANTITIES, contestants, quick ? 1 : 3)),
-      await leastMemories(bench, sides, quick ? 3 : 1),
+      await leastMemories(bench, sides, quick ? 4 : 1),
     ];
   } finally {
     await lab.close();
