@@ -6,8 +6,8 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { tripleFaulted } from '../../scripts/lab/guest.ts';
-import { diskLine, Host, startOurs } from '../../scripts/lab/host.ts';
+import { CREATE_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
+import { diskLine, Host, PARAVANE, startOurs } from '../../scripts/lab/host.ts';
 import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -37,12 +37,13 @@ const VDEV = 'xvdb';
 /** The second process of dom0 beside the one that serves the driver domains. */
 const TYPE = 'bench';
 const LIMIT_S = 180;
+const DISK_LIMIT_S = 60;
 const COMMAND_LIMIT_MS = 300_000;
 
 const IMAGE_SIZE = 'blkback: image, kernel included';
 const LEAST = 'blkback: least memory';
 const READY = 'blkback: from unpause to ready; a process: from its start';
-const LATENCY = 'blkback: read 4 KiB at random, depth 1, latency';
+const LATENCY = 'blkback: read 4 KiB at random, depth 1, median latency';
 const IOPS = [1, 32].map((depth) => ({
   depth,
   name: `blkback: read 4 KiB at random, depth ${depth}`,
@@ -154,9 +155,7 @@ class BlkbackBench {
     const ready_s = (performance.now() - before) / 1000;
     try {
       await this.attach(IMAGE, '--type', TYPE);
-      const figures = await this.figures(ready_s);
-      await this.detach();
-      return figures;
+      return await this.whileThere(() => this.figures(ready_s));
     } finally {
       await blkback.stop();
     }
@@ -174,11 +173,12 @@ class BlkbackBench {
 
   /** Resolves with the seconds from unpause to ready. What the emulator has ended is made again. */
   private async start(side: Side, memory_mib: number): Promise<number> {
-    for (;;) {
+    for (let attempt = 1; ; attempt++) {
       try {
         return await this.startOnce(side.form(memory_mib));
       } catch (error) {
-        if (!(error instanceof DomainGone && (await tripleFaulted(this.host.lab)))) throw error;
+        if (!(error instanceof DomainGone) || attempt === CREATE_ATTEMPTS_MAX) throw error;
+        if (!(await tripleFaulted(this.host.lab))) throw error;
         process.stderr.write(`${error}: a triple fault\n`);
       }
     }
@@ -212,20 +212,27 @@ class BlkbackBench {
     const { target } = side.form(side.memory_mib);
     await this.attach(target, '--backend', domid);
     if (side.side === 'kernel') await this.nameDevice(domid);
-    await this.host.lab.run(`timeout 60 sh -c 'until [ -b /dev/${VDEV} ]; do sleep 0.2; done'`, {
-      timeout_ms: COMMAND_LIMIT_MS,
-    });
-    const result = await work();
-    await this.detach();
-    return result;
+    return this.whileThere(work);
+  }
+
+  /** Waits for the disk that was attached, and takes it away after the work. */
+  private async whileThere<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { lab } = this.host;
+    const detach = ['node', PARAVANE, 'block', 'detach', '0', VDEV];
+    try {
+      const look = `timeout ${DISK_LIMIT_S} sh -c 'until [ -b /dev/${VDEV} ]; do sleep 0.2; done'`;
+      await lab.run(look, { timeout_ms: COMMAND_LIMIT_MS });
+      const result = await work();
+      await lab.run(detach, { timeout_ms: COMMAND_LIMIT_MS });
+      return result;
+    } catch (error) {
+      await lab.attempt([...detach, '--force'], { timeout_ms: COMMAND_LIMIT_MS });
+      throw error;
+    }
   }
 
   private async attach(disk: string, ...options: string[]): Promise<void> {
     await this.host.paravane('block', 'attach', '0', disk, '--vdev', VDEV, '--no-wait', ...options);
-  }
-
-  private async detach(): Promise<void> {
-    await this.host.paravane('block', 'detach', '0', VDEV);
   }
 
   /** What its hotplug script would tell Linux's back end: xvda's numbers. */

@@ -31,7 +31,10 @@ const LOAD_LIMIT_MS = 900_000;
 
 const IMAGE_SIZE = 'xenstored: image';
 const START = 'xenstored: start, until dom0 is set up';
-const LATENCY = { read: 'xenstored: read, latency', write: 'xenstored: write, latency' } as const;
+const LATENCY = {
+  read: 'xenstored: read, median latency',
+  write: 'xenstored: write, median latency',
+} as const;
 const RATE = { read: 'xenstored: 8 clients read', write: 'xenstored: 8 clients write' } as const;
 const ADDING = `xenstored: add ${NODES.toLocaleString('en')} nodes`;
 const LEAST = `xenstored: least memory with ${NODES.toLocaleString('en')} nodes; a process: what it has`;
