@@ -112,7 +112,7 @@ async function checkFromDom0(host: Host, driver: DriverDomain, written: string):
   await lab.run(['e2fsck', '-fn', '/dev/xvdb']);
   expect(await sha256OnDisk(lab, '/dev/xvdb', '/written')).toBe(written);
   await host.paravane('block', 'detach', '0', 'xvdb');
-  // Stays where it was; but dom0 had none before.
+  // The command leaves a directory that libxl wants to find in a guest; dom0 had none before.
   await lab.run('xenstore-rm /local/domain/0/device');
 }
 
