@@ -141,13 +141,13 @@ class NetBench {
     load: Load,
     figures: Map<string, number>,
   ): Promise<void> {
-    const { costs, seconds } = this.parts;
+    const { costs } = this.parts;
     const stop = await this.startServer(address);
     const before = await costs.read(guest);
-    await runIperf(guest, address, seconds, load.options);
+    await runIperf(guest, address, this.parts.seconds, load.options);
     const after = await costs.read(guest);
     await stop();
-    const { bytes } = await iperfResult(guest);
+    const { bytes, seconds } = await iperfResult(guest);
     const perSecond = bytes / seconds;
     const figure = load.unit === 'Mb/s' ? (perSecond * 8) / 1e6 : perSecond / SMALL_BYTES;
     figures.set(load.name, figure);
