@@ -88,7 +88,7 @@ export async function checkPing(guest: Guest, v4 = DOM0, v6 = DOM0_V6): Promise<
 
 /** A command that waits at a port in the background and has what came there as a digest in `file`. */
 const takeDigest = (port: number, file: string) =>
-  `( (nc -l -p ${port} </dev/null | sha256sum >${file}; echo >>${file}) &)`;
+  `rm -f ${file}; (nc -l -p ${port} -e sh -c "sha256sum >${file}; echo >>${file}" &)`;
 const isListening = (port: number) => `until netstat -ltn | grep -q :${port}; do sleep 0.1; done`;
 const shownDigest = (file: string) =>
   `until [ $(wc -l <${file}) = 2 ]; do sleep 0.1; done; cat ${file}`;
