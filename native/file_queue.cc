@@ -1,6 +1,6 @@
 // Reads and writes of one open file, any number at a time. What the page cache can do at once is done
-// at once, without a thread in between; all else is left to libuv's threads, and what these have
-// done between two turns of the event loop is told in one call.
+// at once, without a thread in between; all else is left to libuv's threads at the end of the turn of
+// the event loop, neighbours together, and what these have done between two turns is told in one call.
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -24,6 +24,8 @@ namespace {
 constexpr size_t kToldMax = 128;
 // Bytes of one transfer, so that a count of them fits a result.
 constexpr size_t kLengthMax = INT32_MAX;
+// Bytes that neighbours have between them: beyond it several threads are faster.
+constexpr size_t kGroupMax = 1 << 20;
 
 // How a transfer ended.
 struct Ended {
@@ -37,14 +39,13 @@ using Told = std::array<Ended, kToldMax>;
 class FileQueue;
 struct Core;
 
-// A transfer on its way through a thread.
+// A transfer that a thread does, or is to do.
 struct Transfer {
-  uv_work_t work;
-  Core *core;
   int32_t id;
   bool isWrite;
   int fd;
   off_t position;
+  size_t length;
   // What is left of the memory begins with `buffers[first]`.
   std::vector<iovec> buffers;
   size_t first;
@@ -52,22 +53,33 @@ struct Transfer {
   int error;
 };
 
+// Transfers on their way through a thread, each of which begins where the one before ends.
+struct Group {
+  uv_work_t work;
+  Core *core;
+  std::vector<std::unique_ptr<Transfer>> members;
+};
+
 // The part that libuv knows. It lives until libuv has let go of all of it, which is after the queue's
 // own end: by close(), by the garbage collector, or by the end of the environment.
 struct Core {
   uv_check_t check;
+  // Keeps the event loop from waiting before the check.
+  uv_idle_t awake;
   FileQueue *owner;
   napi_async_cleanup_hook_handle hook;
   std::shared_ptr<Told> told = std::make_shared<Told>();
   std::vector<Ended> ended;
+  // Of this turn.
+  std::vector<std::unique_ptr<Transfer>> waiting;
   // Kept from one transfer to the next with the memory that they have.
   std::vector<std::unique_ptr<Transfer>> idle;
-  size_t underWay = 0;
-  bool checkClosed = false;
+  size_t groupsUnderWay = 0;
+  int handlesOpen = 2;
 };
 
 void letGo(Core *core) {
-  if (core->underWay > 0 || !core->checkClosed) return;
+  if (core->groupsUnderWay > 0 || core->handlesOpen > 0) return;
   napi_remove_async_cleanup_hook(core->hook);
   delete core;
 }
@@ -89,25 +101,49 @@ void advance(Transfer &transfer, size_t moved) {
 }
 
 // Moves what the kernel moves in one call: bytes, 0 at the end of the file, or a negative errno.
-ssize_t moveOnce(const Transfer &transfer, int flags) {
-  const iovec *buffers = &transfer.buffers[transfer.first];
-  const size_t left = transfer.buffers.size() - transfer.first;
-  const int count = static_cast<int>(std::min<size_t>(left, IOV_MAX));
-  const ssize_t moved =
-      transfer.isWrite ? pwritev2(transfer.fd, buffers, count, transfer.position, flags)
-                       : preadv2(transfer.fd, buffers, count, transfer.position, flags);
+ssize_t moveOnce(const Transfer &at, const iovec *buffers, size_t count, int flags) {
+  const int vectors = static_cast<int>(std::min<size_t>(count, IOV_MAX));
+  const ssize_t moved = at.isWrite ? pwritev2(at.fd, buffers, vectors, at.position, flags)
+                                   : preadv2(at.fd, buffers, vectors, at.position, flags);
   return moved < 0 ? -errno : moved;
 }
 
-// Off the event loop.
+ssize_t moveOnce(const Transfer &transfer, int flags) {
+  const iovec *buffers = &transfer.buffers[transfer.first];
+  return moveOnce(transfer, buffers, transfer.buffers.size() - transfer.first, flags);
+}
+
+bool isDone(const Transfer &transfer) { return transfer.first == transfer.buffers.size(); }
+
+// Off the event loop. What one of the group fails with is its own.
 void moveAll(uv_work_t *work) {
-  auto &transfer = *static_cast<Transfer *>(work->data);
-  while (transfer.first < transfer.buffers.size()) {
-    const ssize_t moved = moveOnce(transfer, 0);
+  const auto &members = static_cast<Group *>(work->data)->members;
+  std::vector<iovec> buffers;
+  for (size_t at = 0; at < members.size();) {
+    if (isDone(*members[at])) {
+      at++;
+      continue;
+    }
+    buffers.clear();
+    for (size_t i = at; i < members.size(); i++) {
+      const Transfer &member = *members[i];
+      buffers.insert(buffers.end(), member.buffers.begin() + static_cast<ptrdiff_t>(member.first),
+                     member.buffers.end());
+    }
+    const ssize_t moved = moveOnce(*members[at], buffers.data(), buffers.size(), 0);
     if (moved == -EINTR) continue;
-    if (moved < 0) transfer.error = static_cast<int>(-moved);
-    if (moved <= 0) return;
-    advance(transfer, static_cast<size_t>(moved));
+    if (moved <= 0) {
+      if (moved < 0) members[at]->error = static_cast<int>(-moved);
+      at++;
+      continue;
+    }
+    for (size_t left = static_cast<size_t>(moved); left > 0; at++) {
+      Transfer &member = *members[at];
+      const size_t part = std::min(left, member.length - member.moved);
+      advance(member, part);
+      left -= part;
+      if (!isDone(member)) break;
+    }
   }
 }
 
@@ -127,7 +163,8 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
     core_ = new Core();
     core_->owner = this;
     uv_check_init(loop_, &core_->check);
-    core_->check.data = core_;
+    uv_idle_init(loop_, &core_->awake);
+    core_->check.data = core_->awake.data = core_;
     napi_add_async_cleanup_hook(env, onEnvironmentEnd, core_, &core_->hook);
     auto *keeper = new std::shared_ptr<Told>(core_->told);
     auto buffer = Napi::ArrayBuffer::New(
@@ -173,7 +210,6 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
       transfer = std::move(core_->idle.back());
       core_->idle.pop_back();
     }
-    transfer->core = core_;
     transfer->fd = fd_;
     transfer->buffers.clear();
     transfer->first = 0;
@@ -204,6 +240,7 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
       total += length;
       if (length > 0) transfer.buffers.push_back({data, length});
     }
+    transfer.length = total;
   }
 
   // What the page cache can do without waiting. A file system that does not know how to try says so
@@ -222,13 +259,51 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
   }
 
   void start(std::unique_ptr<Transfer> transfer) {
-    transfer->work.data = transfer.get();
-    core_->underWay++;
     // A queue at work is not collected.
     if (!isKept_) Ref();
     isKept_ = true;
+    core_->waiting.push_back(std::move(transfer));
+    uv_idle_start(&core_->awake, [](uv_idle_t *) {});
+    uv_check_start(&core_->check, onCheck);
+  }
+
+  // Leaves all that waits to threads.
+  static void startWaiting(Core *core) {
+    uv_idle_stop(&core->awake);
+    std::unique_ptr<Group> group;
+    size_t length = 0;
+    size_t vectors = 0;
+    for (auto &next : core->waiting) {
+      length += next->length;
+      vectors += next->buffers.size();
+      if (group != nullptr && follows(*group->members.back(), *next) && length <= kGroupMax &&
+          vectors <= IOV_MAX) {
+        group->members.push_back(std::move(next));
+        continue;
+      }
+      startGroup(std::move(group));
+      length = next->length;
+      vectors = next->buffers.size();
+      group = std::make_unique<Group>();
+      group->core = core;
+      group->members.push_back(std::move(next));
+    }
+    core->waiting.clear();
+    startGroup(std::move(group));
+  }
+
+  static bool follows(const Transfer &before, const Transfer &next) {
+    const off_t end = before.position + static_cast<off_t>(before.length - before.moved);
+    return before.isWrite == next.isWrite && end == next.position;
+  }
+
+  static void startGroup(std::unique_ptr<Group> group) {
+    if (group == nullptr) return;
+    group->work.data = group.get();
+    group->core->groupsUnderWay++;
+    uv_loop_t *loop = group->core->check.loop;
     // It fails only without a function to run.
-    uv_queue_work(loop_, &transfer.release()->work, moveAll, onMoved);
+    uv_queue_work(loop, &group.release()->work, moveAll, onMoved);
   }
 
   // What is under way still ends, and nobody is told. Idempotent.
@@ -247,11 +322,14 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
     Core *core = core_;
     core_ = nullptr;
     core->owner = nullptr;
-    uv_close(reinterpret_cast<uv_handle_t *>(&core->check), [](uv_handle_t *handle) {
-      auto *closed = static_cast<Core *>(handle->data);
-      closed->checkClosed = true;
-      letGo(closed);
-    });
+    startWaiting(core);
+    const auto closed = [](uv_handle_t *handle) {
+      auto *of = static_cast<Core *>(handle->data);
+      of->handlesOpen--;
+      letGo(of);
+    };
+    uv_close(reinterpret_cast<uv_handle_t *>(&core->check), closed);
+    uv_close(reinterpret_cast<uv_handle_t *>(&core->awake), closed);
   }
 
   // The environment waits until the threads are done with its memory: then the hook is removed.
@@ -261,25 +339,28 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
   }
 
   static void onMoved(uv_work_t *work, int) {
-    std::unique_ptr<Transfer> transfer(static_cast<Transfer *>(work->data));
-    Core *core = transfer->core;
-    const int result =
-        transfer->error != 0 ? -transfer->error : static_cast<int>(transfer->moved);
-    core->underWay--;
+    std::unique_ptr<Group> group(static_cast<Group *>(work->data));
+    Core *core = group->core;
+    core->groupsUnderWay--;
     if (core->owner == nullptr) {
       letGo(core);
       return;
     }
-    // The check comes after all that ended with this one.
-    if (core->ended.empty()) uv_check_start(&core->check, onCheck);
-    core->ended.push_back({transfer->id, result});
-    core->idle.push_back(std::move(transfer));
+    // The check comes after all that ended with these.
+    uv_check_start(&core->check, onCheck);
+    for (auto &member : group->members) {
+      const int result = member->error != 0 ? -member->error : static_cast<int>(member->moved);
+      core->ended.push_back({member->id, result});
+      core->idle.push_back(std::move(member));
+    }
   }
 
   static void onCheck(uv_check_t *check) {
     uv_check_stop(check);
     auto *core = static_cast<Core *>(check->data);
-    if (core->owner != nullptr) core->owner->deliver();
+    if (core->owner == nullptr) return;
+    startWaiting(core);
+    if (!core->ended.empty()) core->owner->deliver();
   }
 
   void deliver() {
@@ -299,7 +380,9 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
         napi_fatal_exception(env, error.Value());
       }
     }
-    if (core_ != nullptr && core_->underWay == 0) letBeCollected();
+    if (core_ != nullptr && core_->groupsUnderWay == 0 && core_->waiting.empty()) {
+      letBeCollected();
+    }
   }
 
   Core *core_ = nullptr;

@@ -18,4 +18,4 @@ export { connectVchan } from '../src/vchan/client.ts';
 export { vchanPath } from '../src/vchan/keys.ts';
 export { VchanServer } from '../src/vchan/server.ts';
 export type { Xenstore } from '../src/xenstore/xenstore.ts';
-export { runStubDomain, type StubDomain } from './stub-domain.ts';
+export { runStubDomain, type StubDomain, type StubService } from './stub-domain.ts';

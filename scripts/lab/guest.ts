@@ -112,6 +112,27 @@ export async function tripleFaulted(lab: Lab): Promise<boolean> {
   return code === 0;
 }
 
+/**
+ * Does `work`, and once more from its beginning where it has failed and a guest has ended with a triple
+ * fault meanwhile: QEMU's emulation of nested hardware virtualisation has such faults.
+ *
+ * @param cleanUp ends what the work that failed has left
+ */
+export async function despiteTripleFaults(
+  lab: Lab,
+  work: () => Promise<void>,
+  cleanUp: () => Promise<void>,
+): Promise<void> {
+  await tripleFaulted(lab);
+  try {
+    await work();
+  } catch (error) {
+    if (!(await tripleFaulted(lab))) throw error;
+    await cleanUp();
+    await work();
+  }
+}
+
 export class Guest {
   readonly name: string;
   readonly #lab: Lab;

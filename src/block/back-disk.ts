@@ -7,6 +7,7 @@ import type { BlockDevice } from './block-device.ts';
 import { CountedDisk } from './counted-disk.ts';
 import { RateLimitedDisk } from './rate-limited-disk.ts';
 import { ReadOnlyDisk } from './read-only-disk.ts';
+import { WriteThroughDisk } from './write-through-disk.ts';
 
 /** Bytes a second, in the back end's directory: a limit that whoever attached the disk has set. */
 export const RATE_LIMIT_KEY = 'rate-limit';
@@ -57,13 +58,16 @@ export async function isCdrom(keys: DeviceKeys): Promise<boolean> {
   return (await keys.read('device-type')) === 'cdrom';
 }
 
+/** @param flushable whether the front end is offered a way to flush; it takes a disk without for one that needs none */
 export async function openRequestedDisk(
   request: DiskRequest,
   openDisk: OpenDisk,
   clock: Clock,
+  flushable: boolean,
 ): Promise<CountedDisk> {
   let disk = await openDisk(request);
   if (request.readOnly && !disk.info.readOnly) disk = new ReadOnlyDisk(disk);
+  if (!flushable) disk = new WriteThroughDisk(disk);
   if (request.bytesPerSecond !== undefined) {
     disk = new RateLimitedDisk(disk, clock, request.bytesPerSecond);
   }

@@ -47,7 +47,8 @@ export class BlockBack implements BackDriver {
     const { clock, openDisk, hypervisor, without } = this.parts;
     const request = await diskRequest(keys, this.parts.scripts);
     if (request === undefined) return undefined;
-    const disk = await openRequestedDisk(request, openDisk, clock);
+    const flushable = !without.has('flush') || !without.has('barrier');
+    const disk = await openRequestedDisk(request, openDisk, clock, flushable);
     let connection: BlockConnection | undefined;
     try {
       const discard =

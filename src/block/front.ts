@@ -83,7 +83,7 @@ export class BlockFront implements BlockDevice {
       xenstore,
       clock,
       log,
-      domid: hypervisor.domid,
+      hypervisor,
       type: 'vbd',
       devid,
       operation: 'use a disk',

@@ -24,6 +24,8 @@ export class PortChannel implements EventChannel {
   /** The port was masked when the signal was reported; it has to be unmasked. */
   private masked = false;
   private open = true;
+  /** The port is not ours any more. */
+  private lost = false;
 
   constructor(owner: ChannelOwner, port: EventPort) {
     this.owner = owner;
@@ -32,13 +34,13 @@ export class PortChannel implements EventChannel {
 
   notify(): void {
     this.requireOpen();
-    this.owner.notifyPort(this.port);
+    if (!this.lost) this.owner.notifyPort(this.port);
   }
 
   onEvent(handler: () => void): void {
     this.requireOpen();
     this.handler = handler;
-    if (this.signalled) this.owner.serveLater(this);
+    if (this.signalled && !this.lost) this.owner.serveLater(this);
   }
 
   pause(): void {
@@ -49,14 +51,20 @@ export class PortChannel implements EventChannel {
   resume(): void {
     this.requireOpen();
     this.paused = false;
-    if (this.masked) this.owner.serveLater(this);
+    if (this.masked && !this.lost) this.owner.serveLater(this);
   }
 
   close(): void {
     if (!this.open) return;
     this.open = false;
+    if (this.lost) return;
     this.owner.forget(this);
     this.owner.closePort(this.port);
+  }
+
+  /** The port is gone, without having been closed: there is no signal any more, to us and from us. */
+  lose(): void {
+    this.lost = true;
   }
 
   get closed(): boolean {

@@ -108,7 +108,7 @@ export class NetFront implements NetworkInterface {
       xenstore,
       clock,
       log,
-      domid: hypervisor.domid,
+      hypervisor,
       type: 'vif',
       devid,
       operation: 'use a network interface',

@@ -83,8 +83,8 @@ class DeviceStream implements ByteStream {
  */
 const REQUESTS_MAX = 1;
 
-/** A client of the xenstored behind the device `path`. Throws `XenError` when it cannot be opened. */
-export function connectXenstoreDevice(native: NativePoll, path: string): XenstoreClient {
+/** Opens the device `path` for packets. Throws `XenError` when it cannot be opened. */
+export function openXenstoreDevice(native: NativePoll, path: string): ByteStream {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -92,5 +92,10 @@ export function connectXenstoreDevice(native: NativePoll, path: string): Xenstor
     const code = errorCode(error) === 'EACCES' ? 'EACCES' : 'ENOENT';
     throw new XenError(code, `open ${path}`, errorMessage(error), error);
   }
-  return new XenstoreClient(new DeviceStream(native, fd), nodeClock, REQUESTS_MAX);
+  return new DeviceStream(native, fd);
+}
+
+/** A client of the xenstored behind the device `path`. Throws as `openXenstoreDevice` does. */
+export function connectXenstoreDevice(native: NativePoll, path: string): XenstoreClient {
+  return new XenstoreClient(openXenstoreDevice(native, path), nodeClock, REQUESTS_MAX);
 }

@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
+import type { Hypervisor } from '../hypervisor/contract.ts';
 import { childPath, domainHome } from '../xenstore/path.ts';
 import { FrontDevice, type FrontDeviceParts } from './front-device.ts';
 
@@ -13,7 +14,9 @@ const RESTARTS_MAX = 10;
 /** How long a back end may take to close its end. */
 const CLOSE_MS_MAX = 5000;
 
-export interface LastingFrontParts extends FrontDeviceParts {
+export interface LastingFrontParts extends Omit<FrontDeviceParts, 'domid'> {
+  /** Whose `domid` is another one after this domain was suspended. */
+  readonly hypervisor: Pick<Hypervisor, 'domid'>;
   readonly clock: Clock;
   /** What fails once there is no device any more, in words: `use a disk`. */
   readonly operation: string;
@@ -23,7 +26,6 @@ export interface LastingFrontParts extends FrontDeviceParts {
 
 export class LastingFront {
   private readonly parts: LastingFrontParts;
-  private readonly path: string;
   private device: FrontDevice | undefined;
   private closing = false;
   private resuming = false;
@@ -34,7 +36,11 @@ export class LastingFront {
 
   constructor(parts: LastingFrontParts) {
     this.parts = parts;
-    this.path = `${domainHome(parts.domid)}/device/${parts.type}/${parts.devid}`;
+  }
+
+  private get path(): string {
+    const { hypervisor, type, devid } = this.parts;
+    return `${domainHome(hypervisor.domid)}/device/${type}/${devid}`;
   }
 
   /** Connects. Rejects with ENOENT when there is no such device, ENODEV when its back end closed. */
@@ -74,9 +80,10 @@ export class LastingFront {
   }
 
   private startDevice(): Promise<FrontDevice> {
-    const { driver } = this.parts;
+    const { driver, hypervisor } = this.parts;
     return FrontDevice.start({
       ...this.parts,
+      domid: hypervisor.domid,
       driver: {
         ...(driver.offeredState === undefined ? {} : { offeredState: driver.offeredState }),
         offer: (keys) => driver.offer(keys),
@@ -108,6 +115,8 @@ export class LastingFront {
 
   private async reasonToEnd(): Promise<XenError | undefined> {
     if (this.closing) return this.closed();
+    // What has failed then was on its way in the domain that this one was.
+    if (this.resuming) this.failure = undefined;
     const { failure } = this;
     if (failure !== undefined) return this.failed(errorMessage(failure), failure);
     const backend = await this.parts.xenstore.readIfPresent(childPath(this.path, 'backend'));

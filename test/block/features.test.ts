@@ -213,6 +213,14 @@ describe('in the order of the ring', () => {
     await end(host, guest, front.device);
   });
 
+  test('a write is on the disk before it is answered where no flush is offered', async () => {
+    const { host, guest, front, record, at } = await recorded(['barrier', 'flush']);
+    const [answer] = await front.ask(at(BLKIF_OP_WRITE, 8));
+    expect(answer?.status).toBe(BLKIF_RSP_OKAY);
+    expect(record()).toEqual(['write 8 begins', 'write 8 ends', 'flush begins', 'flush ends']);
+    await end(host, guest, front.device);
+  });
+
   test('what is not offered is refused and the ring goes on', async () => {
     const { host, guest, front, at } = await recorded(['barrier', 'flush', 'indirect', 'discard']);
     const answers = await front.ask(

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { FileDisk } from '../../src/node/file-disk.ts';
 import { native } from '../native/shim.ts';
@@ -71,6 +72,72 @@ test('a transfer of more buffers than the kernel takes at once is whole', async 
   await disk.read(0, targets);
   await disk.close();
   expect(Buffer.concat(targets).equals(readFileSync(path))).toBe(true);
+});
+
+test('transfers that are asked for together are each done, neighbours and others', async () => {
+  const SIZE = 1 << 16;
+  const transfer = fc.record({
+    isWrite: fc.boolean(),
+    /** Where it begins: after the one before, or somewhere. */
+    position: fc.option(fc.nat(SIZE / 512 - 1), { freq: 2 }),
+    sectors: fc.integer({ min: 1, max: 12 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(transfer, { maxLength: 30 }), async (transfers) => {
+      const path = file(SIZE);
+      const expected = readFileSync(path);
+      const disk = await openDisk({ path, readOnly: false });
+      const taken = new Set<number>();
+      const read: { at: number; target: Uint8Array }[] = [];
+      const underWay: Promise<void>[] = [];
+      let next = 0;
+      for (const [number, { isWrite, position, sectors }] of transfers.entries()) {
+        const first = position ?? next;
+        next = first + sectors;
+        const range = Array.from({ length: sectors }, (_, index) => first + index);
+        // What overlaps may happen in any order.
+        if (next > SIZE / 512 || range.some((sector) => taken.has(sector))) continue;
+        for (const sector of range) taken.add(sector);
+        const bytes = new Uint8Array(512 * sectors).fill(isWrite ? number + 1 : 0);
+        if (isWrite) expected.set(bytes, 512 * first);
+        else read.push({ at: 512 * first, target: bytes });
+        const halves = [bytes.subarray(0, 256), bytes.subarray(256)];
+        underWay.push(isWrite ? disk.write(512 * first, halves) : disk.read(512 * first, halves));
+      }
+      await Promise.all(underWay);
+      for (const { at, target } of read) {
+        expect(Buffer.compare(target, expected.subarray(at, at + target.length))).toBe(0);
+      }
+      await disk.close();
+      expect(Buffer.compare(readFileSync(path), expected)).toBe(0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('of neighbours that are written together those fail that the storage refuses', async () => {
+  const path = file(16 * 1024);
+  const disk = await openDisk({ path, readOnly: false });
+  const limit = (bytes: string) =>
+    execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+  limit(String(6 * 1024));
+  try {
+    const results = await Promise.allSettled(
+      [0, 1, 2, 3].map((index) => disk.write(4096 * index, [new Uint8Array(4096).fill(255)])),
+    );
+    expect(results.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'rejected',
+      'rejected',
+    ]);
+    expect(results[3]).toMatchObject({ reason: { code: 'EIO' } });
+  } finally {
+    limit('unlimited');
+  }
+  await disk.write(12 * 1024, [new Uint8Array(4096).fill(254)]);
+  await disk.close();
+  expect([...new Set(readFileSync(path).subarray(12 * 1024))]).toEqual([254]);
 });
 
 test('a missing file is refused with ENOENT', async () => {

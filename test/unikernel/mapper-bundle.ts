@@ -72,6 +72,14 @@ async function main(): Promise<void> {
   for (let page = 0; page < SHARED_PAGES; page++) {
     mapped.page(SHARED_PAGES - 1 - page).set([MAPPED, page + 20]);
   }
+  check('a domain that has mapped pages of another is not suspended', () => {
+    try {
+      hypervisor.suspend();
+      return false;
+    } catch (error) {
+      return errorCode(error) === 'EBUSY';
+    }
+  });
   const channel = hypervisor.events.bindInterdomain(peer, eventPort(offer.port));
   let signals = 0;
   channel.onEvent(() => {

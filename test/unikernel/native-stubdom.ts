@@ -25,15 +25,27 @@ export function scratchDirectory(): { readonly path: string; remove(): void } {
 /** Xen's ways of telling a domain of its events; not every Xen has the former. */
 export type EventAbi = 'FIFO' | 'two-level';
 
-/** Runs the file `bundle`, with `options` as the domain's command line. */
+/** What the host program takes before the bundle. */
+const flagsOf = (abi: EventAbi, snapshots: boolean) => [
+  ...(abi === 'two-level' ? ['--two-level'] : []),
+  ...(snapshots ? ['--snapshot'] : []),
+];
+
+/**
+ * Runs the file `bundle`, with `options` as the domain's command line.
+ *
+ * @param snapshots a pause ends in the same domain, and not in another one
+ */
 export async function runBundle(
   bundle: string,
   options: readonly string[] = [],
   abi: EventAbi = 'FIFO',
+  snapshots = false,
 ): Promise<End> {
   const { host } = await buildEngine();
-  const older = abi === 'two-level' ? ['--two-level'] : [];
-  const child = spawn(host, [...older, bundle, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(host, [...flagsOf(abi, snapshots), bundle, ...options], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let console = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('latin1').on('data', (text: string) => {
@@ -52,6 +64,7 @@ export async function runScript(
   script: string,
   options: readonly string[] = [],
   abi: EventAbi = 'FIFO',
+  snapshots = false,
 ): Promise<End> {
   const scratch = scratchDirectory();
   try {
@@ -59,7 +72,7 @@ export async function runScript(
     const bundle = join(scratch.path, 'bundle');
     writeFileSync(entry, script);
     await buildBundle(await buildEngine(), entry, bundle);
-    return await runBundle(bundle, options, abi);
+    return await runBundle(bundle, options, abi, snapshots);
   } finally {
     scratch.remove();
   }

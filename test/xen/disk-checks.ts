@@ -18,7 +18,7 @@ export async function checkContent(
   const mib = DISK_MIB / 2;
   await guest.run(
     `tool fio --name=check --filename=/dev/${vdev} --size=${mib}M --rw=randwrite ` +
-      '--bsrange=4k-256k --ioengine=libaio --iodepth=16 --direct=1 --fsync=16 --minimal ' +
+      '--bsrange=4k-256k --ioengine=libaio --iodepth=16 --direct=1 --fsync=16 --end_fsync=1 --minimal ' +
       '--verify=crc32c --verify_fatal=1 --verify_state_save=0 >/tmp/fio',
   );
   const inGuest = await guest.run(

@@ -13,9 +13,12 @@ export interface StubDomainConfig {
   readonly bundle?: string;
   readonly memory_mib?: number;
   readonly commandLine?: string;
+  /** Lines for xl. */
+  readonly disks?: readonly string[];
 }
 
-function xlConfig({ name, image, bundle, memory_mib = 8, commandLine = '' }: StubDomainConfig) {
+function xlConfig(config: StubDomainConfig) {
+  const { name, image, bundle, memory_mib = 8, commandLine = '', disks = [] } = config;
   return [
     `name = "${name}"`,
     'type = "pvh"',
@@ -24,6 +27,7 @@ function xlConfig({ name, image, bundle, memory_mib = 8, commandLine = '' }: Stu
     `extra = "${commandLine}"`,
     `memory = ${memory_mib}`,
     'shadow_memory = 2',
+    `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     // What has ended stays to be looked at.
     'on_poweroff = "preserve"',
     'on_crash = "preserve"',

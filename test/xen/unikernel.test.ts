@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, expect, test } from 'vitest';
+import { PARAVANE } from '../../scripts/lab/host.ts';
 import { buildEngine } from '../../src/dom0/image/engine.ts';
 import { buildBundle, buildImage, linkImage } from '../../src/dom0/image/image.ts';
 import { entryOf, stubDomains } from '../../src/dom0/stub-domains.ts';
@@ -103,6 +104,20 @@ test('a stub domain answers what is typed at its console', async () => {
   expect((await domain.end()).crashed).toBe(false);
   await domain.destroy();
   await console.stop();
+});
+
+test('what `paravane new` makes is built, and answers dom0 over a vchan', async () => {
+  const { lab } = await sharedHost();
+  const image = file('greeter.elf');
+  await promisify(execFile)(PARAVANE, ['new', file('greeter')]);
+  await promisify(execFile)(PARAVANE, ['build', `${file('greeter')}/`, '-o', image]);
+  const domain = await StubDomain.create(lab, { name: 'greeter', image });
+  await domain.shows(/ ready /);
+  const answer = await lab.run(`echo hello | ${PARAVANE} vchan connect greeter service -`);
+  expect(answer).toBe('HELLO\n');
+  await lab.run('xl shutdown greeter');
+  expect((await domain.end()).crashed).toBe(false);
+  await domain.destroy();
 });
 
 test('a bundle can come as a module, and an image without one says that it is missing', async () => {

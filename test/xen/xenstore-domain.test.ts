@@ -1,9 +1,11 @@
 /** xenstored as a domain of its own, which serves dom0's kernel, Xen's tools and a guest. */
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { PARAVANE, startOurs } from '../../scripts/lab/host.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
+import { XENSTORE_DEVICE } from '../../src/node/xenstore-device.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
 import { ownLab } from './shared-lab.ts';
@@ -41,6 +43,22 @@ async function failStore(lab: Lab): Promise<void> {
   await storeShows(lab, /Error: on purpose.*begins anew.*xenstored is ready/s);
 }
 
+/** The tests of Xen's clients and of random ones, with the store domain behind dom0's kernel. */
+async function runClients(lab: Lab): Promise<void> {
+  const report = '/lab/clients.json';
+  const reports = `--reporter=default --reporter=json --outputFile=${report}`;
+  await lab.run(
+    `node_modules/.bin/vitest run test/xenstored/clients.test.ts --testTimeout=300000 ${reports}`,
+    {
+      cwd: CHECKOUT,
+      env: { XENSTORED_UNDER_TEST: XENSTORE_DEVICE },
+      timeout_ms: 540_000,
+    },
+  );
+  const counts = `const { numPassedTests: p, numPendingTests: s } = require('${report}'); p + ' ' + s`;
+  expect(await lab.run(['node', '-p', counts])).toBe('6 0\n');
+}
+
 test('a stub domain is xenstored for dom0, its tools and a guest, also after it has failed or was updated', async () => {
   const file = (name: string) => join(scratch.path, `${name}.elf`);
   const [image, next, granter] = [file('failing'), file('xenstored'), file('granter')] as const;
@@ -75,6 +93,8 @@ test('a stub domain is xenstored for dom0, its tools and a guest, also after it 
     };
     const offer = await lab.waitFor('answer of the guest', read, LIMIT_MS);
     expect(JSON.parse(offer).domid).toBe(domid);
+
+    await runClients(lab);
 
     // All of it is there again, watches and rings too.
     await failStore(lab);

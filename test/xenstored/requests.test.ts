@@ -1,5 +1,5 @@
-/** What is answered to what: tables of (client, request, reply), played in order. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+/** What is answered to what. */
+import { describe, expect, test } from 'vitest';
 import {
   XenstoreDomainInterface,
   XS_CONTROL,
@@ -15,7 +15,6 @@ import {
   XS_MKDIR,
   XS_READ,
   XS_RELEASE,
-  XS_RESET_WATCHES,
   XS_RESUME,
   XS_RM,
   XS_SET_FEATURE,
@@ -24,47 +23,15 @@ import {
   XS_SET_TARGET,
   XS_TRANSACTION_END,
   XS_TRANSACTION_START,
-  XS_UNWATCH,
   XS_WATCH,
   XS_WATCH_EVENT,
   XS_WRITE,
 } from '../../src/abi/io/xs_wire.ts';
 import type { SimGuest } from '../../src/hypervisor/sim/world.ts';
-import type { RawClient } from './raw-client.ts';
-import { SimXenstored } from './sim-xenstored.ts';
+import { RequestTables, type Row } from './request-tables.ts';
 
-let sim: SimXenstored;
-let clients: Record<'tools' | 'guest' | 'other' | 'kernel', RawClient>;
-
-beforeEach(async () => {
-  sim = new SimXenstored();
-  clients = {
-    tools: sim.socket(),
-    guest: await sim.guestWithHome(1),
-    other: await sim.guestWithHome(2),
-    kernel: sim.kernel,
-  };
-});
-
-afterEach(async () => {
-  expect(sim.xenstored.check()).toBe(0);
-  expect(await sim.finish()).toEqual([]);
-});
-
-type Row = readonly [
-  client: keyof typeof clients,
-  type: number,
-  payload: string,
-  reply: string,
-  transaction?: number,
-];
-
-async function play(rows: readonly Row[]): Promise<void> {
-  for (const [name, type, payload, reply, transaction] of rows) {
-    const heard = await sim.reply(clients[name], type, payload, transaction ?? 0);
-    expect(`${name} ${type} ${payload}: ${heard}`).toBe(`${name} ${type} ${payload}: ${reply}`);
-  }
-}
+const world = new RequestTables();
+const play = (rows: readonly Row[]) => world.play(rows);
 
 describe('nodes', () => {
   test('are there from the start: /tool/xenstored', () =>
@@ -104,15 +71,17 @@ describe('nodes', () => {
 
   test('are listed in parts with the generation first', async () => {
     await play([['tools', XS_WRITE, '/d/abc|', 'OK|']]);
-    const whole = await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|');
+    const whole = await world.sim.reply(world.clients.tools, XS_DIRECTORY_PART, '/d|0|');
     expect(whole).toMatch(/^\d+\|abc\|\|$/);
-    expect(await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|')).toBe(whole);
-    expect(await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|4|')).toMatch(/^\d+\|\|$/);
+    expect(await world.sim.reply(world.clients.tools, XS_DIRECTORY_PART, '/d|0|')).toBe(whole);
+    expect(await world.sim.reply(world.clients.tools, XS_DIRECTORY_PART, '/d|4|')).toMatch(
+      /^\d+\|\|$/,
+    );
     await play([
       ['tools', XS_MKDIR, '/d/x|', 'OK|'],
       ['tools', XS_DIRECTORY_PART, '/d|', '!EINVAL'],
     ]);
-    const later = await sim.reply(clients.tools, XS_DIRECTORY_PART, '/d|0|');
+    const later = await world.sim.reply(world.clients.tools, XS_DIRECTORY_PART, '/d|0|');
     expect(Number.parseInt(later ?? '', 10)).toBeGreaterThan(Number.parseInt(whole ?? '', 10));
   });
 
@@ -242,8 +211,8 @@ describe('transactions', () => {
       ['tools', XS_MKDIR, '/for2|', 'OK|', 1],
       ['tools', XS_SET_PERMS, '/for2|n2|', 'OK|', 1],
     ]);
-    sim.guests.get(2)?.domain.kill();
-    await sim.settle();
+    world.sim.guests.get(2)?.domain.kill();
+    await world.sim.settle();
     await play([
       ['tools', XS_TRANSACTION_END, 'T|', '!ENOMEM', 1],
       ['tools', XS_READ, '/for2|', '!ENOENT'],
@@ -342,13 +311,14 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'txn|9|', '!ENOENT'],
       ['tools', XS_CONTROL, 'txn|', '!EINVAL'],
     ]);
-    expect(await sim.reply(clients.tools, XS_CONTROL, 'txn|1|')).toMatch(
+    expect(await world.sim.reply(world.clients.tools, XS_CONTROL, 'txn|1|')).toMatch(
       /^transaction 1: 2 nodes, 1 requests, \d+ bytes\n\|$/,
     );
-    for (let i = 0; i < 100; i++) clients.tools.send(XS_WATCH, `/long|${'t'.repeat(100)}${i}|`);
-    await sim.settle();
-    clients.tools.take();
-    const list = (await sim.reply(clients.tools, XS_CONTROL, 'watches|')) ?? '';
+    for (let i = 0; i < 100; i++)
+      world.clients.tools.send(XS_WATCH, `/long|${'t'.repeat(100)}${i}|`);
+    await world.sim.settle();
+    world.clients.tools.take();
+    const list = (await world.sim.reply(world.clients.tools, XS_CONTROL, 'watches|')) ?? '';
     expect(list).toMatch(/\nand \d+ more\n\|$/);
   });
 
@@ -357,141 +327,8 @@ describe('control', () => {
       ['tools', XS_CONTROL, 'check|', 'OK|'],
       ['tools', XS_CONTROL, 'print|hello|', 'OK|'],
     ]);
-    expect(sim.log).toContain('info: checked the store');
-    expect(sim.log).toContain('info: control: hello');
-  });
-});
-
-describe('watches', () => {
-  const ask = (name: keyof typeof clients, type: number, payload: string) =>
-    sim.ask(clients[name], type, payload);
-
-  test('fire once when they are set, after the reply', async () => {
-    clients.tools.send(XS_WATCH, '/not/there|t|');
-    await sim.settle();
-    expect(clients.tools.received.map(({ type }) => type)).toEqual([XS_WATCH, XS_WATCH_EVENT]);
-    expect(clients.tools.take().events).toEqual(['/not/there|t|']);
-  });
-
-  test('are told the path as they were set: relative, or not', async () => {
-    expect((await ask('guest', XS_WATCH, 'x|r|')).events).toEqual(['x|r|']);
-    await ask('guest', XS_WATCH, '/local/domain/1/x|a|');
-    expect((await ask('guest', XS_WRITE, 'x/y|')).events).toEqual([
-      'x/y|r|',
-      '/local/domain/1/x/y|a|',
-    ]);
-    expect((await ask('tools', XS_WATCH, 'x|s|')).events).toEqual(['x|s|']);
-    expect((await ask('tools', XS_WRITE, '/local/domain/0/x|')).events).toEqual(['x|s|']);
-  });
-
-  test('below what is removed are told their own path, deepest first', async () => {
-    await ask('tools', XS_WRITE, '/a/b/c|');
-    for (const path of ['/a', '/a/b', '/a/b/c', '/a/x']) await ask('tools', XS_WATCH, `${path}|t|`);
-    expect((await ask('tools', XS_RM, '/a|')).events).toEqual(['/a/b/c|t|', '/a/b|t|', '/a|t|']);
-  });
-
-  test('fire once after a commit, not before, not after an abort', async () => {
-    await ask('kernel', XS_WATCH, '/a|t|');
-    for (const [verdict, events] of [
-      ['F', []],
-      ['T', ['/a|t|', '/a/b|t|']],
-    ] as const) {
-      const number = Number.parseInt(
-        (await ask('tools', XS_TRANSACTION_START, '|')).reply ?? '',
-        10,
-      );
-      for (const value of ['1', '2']) {
-        await sim.ask(clients.tools, XS_WRITE, `/a|${value}`, number);
-        await sim.ask(clients.tools, XS_WRITE, `/a/b|${value}`, number);
-      }
-      expect(clients.kernel.take().events).toEqual([]);
-      await sim.ask(clients.tools, XS_TRANSACTION_END, `${verdict}|`, number);
-      expect(clients.kernel.take().events).toEqual(events);
-    }
-  });
-
-  test('are told of a change of permissions that hides the node from them', async () => {
-    await ask('tools', XS_WRITE, '/x|');
-    await ask('tools', XS_SET_PERMS, '/x|r0|');
-    await ask('guest', XS_WATCH, '/x|t|');
-    await ask('tools', XS_SET_PERMS, '/x|n0|');
-    expect(clients.guest.take().events).toEqual(['/x|t|']);
-    await ask('tools', XS_WRITE, '/x|secret');
-    expect(clients.guest.take().events).toEqual([]);
-  });
-
-  test('are refused: twice the same, of a bad path, too many', async () => {
-    const errors = async (payload: string, type = XS_WATCH) =>
-      (await ask('guest', type, payload)).reply;
-    expect(await errors('x|t|')).toBe('OK|');
-    expect(await errors('/local/domain/1/x|t|')).toBe('!EEXIST');
-    expect(await errors('x|u|')).toBe('OK|');
-    expect(await errors('x/|t|')).toBe('!EINVAL');
-    expect(await errors('x|')).toBe('!EINVAL');
-    expect(await errors('x|t|1|more|')).toBe('!EINVAL');
-    expect(await errors('x|t|-1|')).toBe('!EINVAL');
-    expect(await errors('x|none|', XS_UNWATCH)).toBe('!ENOENT');
-    expect(await errors('/local/domain/1/x|t|', XS_UNWATCH)).toBe('OK|');
-    for (let i = 2; i <= 129; i++) expect(await errors(`y|${i}|`)).toBe('OK|');
-    expect(await errors('z|t|')).toBe('!E2BIG');
-    expect(sim.log).toContain('warn: domain 1 was denied: a watch');
-    expect(await errors('|', XS_RESET_WATCHES)).toBe('OK|');
-    expect(await errors('z|t|')).toBe('OK|');
-  });
-
-  test('for a happening are for those who may', async () => {
-    await ask('guest', XS_WATCH, '@introduceDomain|g|');
-    await ask('other', XS_WATCH, '@introduceDomain|o|');
-    await ask('tools', XS_SET_PERMS, '@introduceDomain|n0|r2|');
-    await ask('kernel', XS_WATCH, '@introduceDomain|k|');
-    for (const client of Object.values(clients)) client.take();
-    await sim.guest(3);
-    expect(clients.guest.take().events).toEqual([]);
-    expect(clients.other.take().events).toEqual(['@introduceDomain|o|']);
-    expect(clients.kernel.take().events).toEqual(['@introduceDomain|k|']);
-  });
-
-  test('with a depth hear of as many levels', async () => {
-    await ask('tools', XS_MKDIR, '/a/b/c/d|');
-    for (const depth of [0, 1, 2]) await ask('kernel', XS_WATCH, `/a|${depth}|${depth}|`);
-    await ask('kernel', XS_WATCH, '/|root|1|');
-    clients.kernel.take();
-    const heard = async (type: number, path: string) => {
-      await ask('tools', type, `${path}|`);
-      return clients.kernel.take().events;
-    };
-    expect(await heard(XS_WRITE, '/a')).toEqual(['/a|0|', '/a|1|', '/a|2|', '/a|root|']);
-    expect(await heard(XS_WRITE, '/a/b')).toEqual(['/a/b|1|', '/a/b|2|']);
-    expect(await heard(XS_WRITE, '/a/b/c')).toEqual(['/a/b/c|2|']);
-    expect(await heard(XS_WRITE, '/a/b/c/d')).toEqual([]);
-    expect(await heard(XS_RM, '/')).toEqual([]);
-    expect(await heard(XS_RM, '/a/b')).toEqual(['/a/b|1|', '/a/b|2|']);
-  });
-
-  test('with a depth for a happening are told which domain, or only of one', async () => {
-    for (const watch of ['@introduceDomain|all|', '@introduceDomain|each|1|']) {
-      await ask('tools', XS_WATCH, watch);
-    }
-    for (const watch of [
-      '@releaseDomain|all|',
-      '@releaseDomain|each|1|',
-      '@releaseDomain|none|0|',
-    ]) {
-      await ask('tools', XS_WATCH, watch);
-    }
-    await ask('tools', XS_WATCH, '@releaseDomain/3|three|');
-    await sim.guest(3);
-    await sim.guest(4);
-    expect(clients.tools.take().events).toEqual([
-      '@introduceDomain|all|',
-      '@introduceDomain/3|each|',
-      '@introduceDomain|all|',
-      '@introduceDomain/4|each|',
-    ]);
-    sim.guests.get(4)?.domain.kill();
-    await sim.settle();
-    expect(clients.tools.take().events).toEqual(['@releaseDomain|all|', '@releaseDomain/4|each|']);
-    await ask('tools', XS_RELEASE, '3|');
+    expect(world.sim.log).toContain('info: checked the store');
+    expect(world.sim.log).toContain('info: control: hello');
   });
 });
 
@@ -513,22 +350,22 @@ describe('features', () => {
 
   test('are in the ring page, and can be withheld before a domain is introduced', async () => {
     const offered = (domid: number) =>
-      XenstoreDomainInterface.view((sim.guests.get(domid) as SimGuest).xenstore.page.page(0))
+      XenstoreDomainInterface.view((world.sim.guests.get(domid) as SimGuest).xenstore.page.page(0))
         .server_features;
     expect(offered(1)).toBe(15);
-    sim.build(3);
+    world.sim.build(3);
     await play([
       ['tools', XS_SET_FEATURE, '1|2|', '!EBUSY'],
       ['tools', XS_SET_FEATURE, '3|16|', '!EINVAL'],
       ['tools', XS_SET_FEATURE, '3|', '!EINVAL'],
       ['tools', XS_SET_FEATURE, '3|2|', 'OK|'],
-      ['tools', XS_INTRODUCE, sim.introduceRequest(3), 'OK|'],
+      ['tools', XS_INTRODUCE, world.sim.introduceRequest(3), 'OK|'],
     ]);
     expect(offered(3)).toBe(2);
-    const client = sim.connectRing(3);
-    expect(await sim.reply(client, XS_GET_FEATURE, '')).toBe('2|');
-    expect(await sim.reply(client, XS_WATCH, 'x|t|1|')).toBe('!EINVAL');
-    expect(await sim.reply(client, XS_WATCH, 'x|t|')).toBe('OK|');
+    const client = world.sim.connectRing(3);
+    expect(await world.sim.reply(client, XS_GET_FEATURE, '')).toBe('2|');
+    expect(await world.sim.reply(client, XS_WATCH, 'x|t|1|')).toBe('!EINVAL');
+    expect(await world.sim.reply(client, XS_WATCH, 'x|t|')).toBe('OK|');
   });
 
   test('let permissions name every domain', () =>
@@ -600,15 +437,19 @@ describe('quotas', () => {
 
 test('a directory of 10,000 is listed in parts, and too long for one reply', async () => {
   for (let i = 0; i < 10_000; i++) {
-    clients.tools.write(`/many/child-${i}`, '');
-    if (i % 500 === 0) await sim.settle();
+    world.clients.tools.write(`/many/child-${i}`, '');
+    if (i % 500 === 0) await world.sim.settle();
   }
-  await sim.settle();
-  clients.tools.take();
+  await world.sim.settle();
+  world.clients.tools.take();
   await play([['tools', XS_DIRECTORY, '/many|', '!E2BIG']]);
   let names = '';
   for (let last = false; !last; ) {
-    const reply = await sim.reply(clients.tools, XS_DIRECTORY_PART, `/many|${names.length}|`);
+    const reply = await world.sim.reply(
+      world.clients.tools,
+      XS_DIRECTORY_PART,
+      `/many|${names.length}|`,
+    );
     const part = (reply ?? '').replace(/^\d+\|/, '');
     last = part === '|' || part.endsWith('||');
     names += last ? part.slice(0, -1) : part;

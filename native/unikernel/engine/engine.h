@@ -19,6 +19,8 @@ void xen_object_add_kept(JSContext *context, JSValue object);
 
 /* Closes all ports that the script has opened, but for those that were there before it. */
 void xen_object_close_ports(void);
+/* None of its ports is there any more. */
+void xen_object_lose_ports(void);
 
 /* -- The event loop -- */
 

@@ -13,20 +13,31 @@
 
 #define WORD_BITS 64
 
-/* Ports that the script has made, a bit each. */
+/* Ports that the script has made, a bit each, and how many are open with those that it has adopted. */
 static uint64_t made[EVTCHN_FIFO_NR_CHANNELS / WORD_BITS];
+static int open_ports;
+
+static void count_ports(int change) {
+  open_ports += change;
+  engine_hold(change);
+}
+
+void xen_object_lose_ports(void) {
+  memset(made, 0, sizeof made);
+  count_ports(-open_ports);
+}
 
 void xen_object_close_ports(void) {
   for (evtchn_port_t port = 0; port <= PORT_MAX; port++) {
     if (made[port / WORD_BITS] >> port % WORD_BITS & 1) events_close(port);
   }
-  memset(made, 0, sizeof made);
+  xen_object_lose_ports();
 }
 
 static JSValue opened(JSContext *context, long port) {
   if (port >= 0) {
     made[port / WORD_BITS] |= 1ull << port % WORD_BITS;
-    engine_hold(1);
+    count_ports(1);
   }
   return JS_NewInt64(context, port);
 }
@@ -56,7 +67,7 @@ METHOD(adopt_port) {
   uint32_t port;
   if (!integer_argument(context, arguments[0], "port", PORT_MAX, &port)) return JS_EXCEPTION;
   const long failed = events_adopt(port);
-  if (failed == 0) engine_hold(1);
+  if (failed == 0) count_ports(1);
   return JS_NewInt64(context, failed ? failed : (long)port);
 }
 
@@ -65,7 +76,7 @@ METHOD(close_port) {
   if (!integer_argument(context, arguments[0], "port", PORT_MAX, &port)) return JS_EXCEPTION;
   events_close(port);
   made[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
-  engine_hold(-1);
+  count_ports(-1);
   return JS_UNDEFINED;
 }
 

@@ -13,6 +13,7 @@
 #include "entropy.h"
 #include "mappings.h"
 #include "pages.h"
+#include "suspend.h"
 
 #define NS_PER_MS 1000000.0
 #define INPUT_BYTES_MAX 1024
@@ -97,6 +98,21 @@ METHOD(shut_down) {
   domain_shutdown(reason);
 }
 
+/* What is another one in another domain. */
+static void set_domain(JSContext *context, JSValueConst object) {
+  JS_SetPropertyStr(context, object, "domid", JS_NewInt32(context, domain_id()));
+  JS_SetPropertyStr(context, object, "consolePort", JS_NewInt32(context, console_port()));
+}
+
+METHOD(suspend_domain) {
+  const long result = suspend();
+  if (result == 0) {
+    xen_object_lose_ports();
+    set_domain(context, self);
+  }
+  return JS_NewInt64(context, result);
+}
+
 static const JSCFunctionListEntry methods[] = {
     JS_CFUNC_DEF("now_ms", 0, now_ms),
     JS_CFUNC_DEF("wallclock_ms", 0, wallclock_ms),
@@ -110,6 +126,7 @@ static const JSCFunctionListEntry methods[] = {
     JS_CFUNC_DEF("parameter", 1, parameter),
     JS_CFUNC_DEF("memory", 0, memory),
     JS_CFUNC_DEF("shutDown", 1, shut_down),
+    JS_CFUNC_DEF("suspend", 0, suspend_domain),
 };
 
 JSValue xen_object_new(JSContext *context) {
@@ -119,8 +136,7 @@ JSValue xen_object_new(JSContext *context) {
   xen_object_add_memory(context, object);
   xen_object_add_control(context, object);
   xen_object_add_kept(context, object);
-  JS_SetPropertyStr(context, object, "domid", JS_NewInt32(context, domain_id()));
-  JS_SetPropertyStr(context, object, "consolePort", JS_NewInt32(context, console_port()));
+  set_domain(context, object);
   JS_SetPropertyStr(context, object, "commandLine",
                     JS_NewString(context, boot_info_command_line()));
   return object;

@@ -1,6 +1,7 @@
 /* The domain as a process: its shared page, console, clock, entropy and end. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -18,7 +19,9 @@ static struct shared_info shared;
 static uint64_t wake_at = UINT64_MAX;
 
 volatile struct shared_info *domain_shared_info(void) { return &shared; }
-domid_t domain_id(void) { return HOST_DOMID; }
+domid_t domain_id(void) { return host_domid(); }
+bool domain_find_xen(void) { return true; }
+void domain_init(void) { memset((void *)&shared, 0, sizeof shared); }
 
 uint64_t domain_parameter(unsigned index) {
   (void)index;
@@ -31,6 +34,8 @@ __attribute__((noreturn)) void domain_shutdown(unsigned reason) {
 }
 
 __attribute__((noreturn)) void domain_crash(void) { domain_shutdown(3); }
+
+void console_init(void) {}
 
 void console_write(const char *text, size_t length) { fwrite(text, 1, length, stdout); }
 bool console_has_input(void) { return false; }
@@ -51,6 +56,8 @@ static uint64_t read_clock(clockid_t clock) {
 uint64_t clock_now(void) { return read_clock(CLOCK_MONOTONIC); }
 uint64_t clock_used(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 uint64_t clock_wallclock(void) { return read_clock(CLOCK_REALTIME); }
+void clock_resume(void) {}
+
 void clock_wake_at(uint64_t deadline) { wake_at = deadline; }
 
 /* Nobody but we ourselves makes events, so that there is only time to wait for. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <xen/memory.h>
+#include <xen/sched.h>
 
 #include "domain.h"
 #include "events.h"
@@ -43,16 +44,16 @@ static long allocate_unbound(struct evtchn_alloc_unbound *operation) {
 }
 
 static long bind_interdomain(struct evtchn_bind_interdomain *operation) {
-  if (operation->remote_dom != HOST_DOMID) return -XEN_ESRCH;
+  if (operation->remote_dom != host_domid()) return -XEN_ESRCH;
   if (operation->remote_port >= HOST_PORTS) return -XEN_EINVAL;
   struct channel *remote = &channels[operation->remote_port];
-  if (remote->status != EVTCHNSTAT_unbound || remote->remote_domid != HOST_DOMID) {
+  if (remote->status != EVTCHNSTAT_unbound || remote->remote_domid != host_domid()) {
     return -XEN_EINVAL;
   }
-  const struct channel local = {EVTCHNSTAT_interdomain, HOST_DOMID, operation->remote_port, 0};
+  const struct channel local = {EVTCHNSTAT_interdomain, host_domid(), operation->remote_port, 0};
   const long failed = open_port(local, &operation->local_port);
   if (failed != 0) return failed;
-  *remote = (struct channel){EVTCHNSTAT_interdomain, HOST_DOMID, operation->local_port, 0};
+  *remote = (struct channel){EVTCHNSTAT_interdomain, host_domid(), operation->local_port, 0};
   upcall_set_pending(operation->local_port);
   return 0;
 }
@@ -66,7 +67,7 @@ static long close_port(evtchn_port_t port) {
   struct channel *channel = &channels[port];
   if (channel->status == EVTCHNSTAT_closed) return -XEN_EINVAL;
   if (channel->status == EVTCHNSTAT_interdomain) {
-    channels[channel->remote_port] = (struct channel){EVTCHNSTAT_unbound, HOST_DOMID, 0, 0};
+    channels[channel->remote_port] = (struct channel){EVTCHNSTAT_unbound, host_domid(), 0, 0};
   }
   *channel = (struct channel){.status = EVTCHNSTAT_closed};
   upcall_clear_pending(port);
@@ -104,12 +105,12 @@ static int16_t copy_one(const struct gnttab_copy *copy) {
   const bool to_peer = copy->flags & GNTCOPY_dest_gref;
   const domid_t domid = to_peer ? copy->dest.domid : copy->source.domid;
   const grant_ref_t reference = to_peer ? copy->dest.u.ref : copy->source.u.ref;
-  if (domid != HOST_DOMID) return GNTST_bad_domain;
+  if (domid != host_domid()) return GNTST_bad_domain;
   const size_t per_frame = PAGE_SIZE / sizeof(grant_entry_v1_t);
   if (reference >= HOST_GRANT_FRAMES * per_frame) return GNTST_bad_gntref;
   const grant_entry_v1_t *entry =
       (const grant_entry_v1_t *)host_grant_frame(reference / per_frame) + reference % per_frame;
-  if ((entry->flags & GTF_type_mask) != GTF_permit_access || entry->domid != HOST_DOMID ||
+  if ((entry->flags & GTF_type_mask) != GTF_permit_access || entry->domid != host_domid() ||
       (to_peer && (entry->flags & GTF_readonly))) {
     return GNTST_permission_denied;
   }
@@ -152,6 +153,30 @@ static long memory_op(unsigned command, const struct xen_add_to_physmap *place) 
   return 0;
 }
 
+/* -- The domain -- */
+
+static domid_t own_domid = 5;
+static bool takes_snapshots;
+
+domid_t host_domid(void) { return own_domid; }
+
+void host_take_snapshots(void) { takes_snapshots = true; }
+
+/* The toolstack takes the domain's memory into another one. */
+static void move_domain(void) {
+  own_domid++;
+  memset(channels, 0, sizeof channels);
+  upcall_reset();
+  host_reset_domain();
+}
+
+static long sched_op(unsigned command, const struct sched_shutdown *operation) {
+  if (command != SCHEDOP_shutdown || operation->reason != SHUTDOWN_suspend) return -XEN_ENOSYS;
+  if (takes_snapshots) return 1;
+  move_domain();
+  return 0;
+}
+
 long hypercall(unsigned number, uint64_t a, uint64_t b, uint64_t c, uint64_t d) {
   (void)d;
   switch (number) {
@@ -159,6 +184,7 @@ long hypercall(unsigned number, uint64_t a, uint64_t b, uint64_t c, uint64_t d) 
     case __HYPERVISOR_grant_table_op: return grant_table_op(a, (void *)b, c);
     case __HYPERVISOR_memory_op: return memory_op(a, (const void *)b);
     case __HYPERVISOR_hvm_op: return 0;
+    case __HYPERVISOR_sched_op: return sched_op(a, (const void *)b);
     default: return -XEN_ENOSYS;
   }
 }

@@ -1,6 +1,7 @@
-/* host [--two-level] BUNDLE [OPTION...]: runs a bundle as a stub domain would, over the small Xen of
- * this process, which may be one without the FIFO ABI of events. The options are the domain's command
- * line. The exit status is the reason of its end. */
+/* host [--two-level] [--snapshot] BUNDLE [OPTION...]: runs a bundle as a stub domain would, over the small
+ * Xen of this process, which may be one without the FIFO ABI of events, and whose toolstack suspends a
+ * domain for a snapshot alone. The options are the domain's command line. The exit status is the reason
+ * of its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +46,12 @@ static void read_module(const char *path) {
 }
 
 int main(int count, char **arguments) {
-  if (count > 1 && strcmp(arguments[1], "--two-level") == 0) {
-    upcall_refuse_fifo();
-    arguments++;
-    count--;
+  for (; count > 1 && arguments[1][0] == '-'; arguments++, count--) {
+    if (strcmp(arguments[1], "--two-level") == 0) upcall_refuse_fifo();
+    if (strcmp(arguments[1], "--snapshot") == 0) host_take_snapshots();
   }
   if (count < 2) {
-    fprintf(stderr, "usage: host [--two-level] BUNDLE [OPTION...]\n");
+    fprintf(stderr, "usage: host [--two-level] [--snapshot] BUNDLE [OPTION...]\n");
     return 2;
   }
   read_module(arguments[1]);

@@ -2,6 +2,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -38,6 +39,11 @@ void host_memory_init(void) {
 
 void *host_grant_frame(unsigned index) {
   return (void *)(HOST_POOL_START + HOST_POOL_BYTES + index * PAGE_SIZE);
+}
+
+void host_reset_domain(void) {
+  memset(grant_frame_addresses, 0, sizeof grant_frame_addresses);
+  memset(host_grant_frame(0), 0, HOST_GRANT_FRAMES * PAGE_SIZE);
 }
 
 void host_place_grant_frame(uint64_t frame_address, unsigned index) {

@@ -1,6 +1,7 @@
 #include "upcall.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include <xen/errno.h>
 
@@ -26,6 +27,13 @@ static bool early[HOST_PORTS];
 static evtchn_port_t tail;
 
 void upcall_refuse_fifo(void) { refuses_fifo = true; }
+
+void upcall_reset(void) {
+  control = NULL;
+  array_pages = 0;
+  tail = 0;
+  memset(early, 0, sizeof early);
+}
 
 static void raise_upcall(void) { domain_shared_info()->vcpu_info[0].evtchn_upcall_pending = 1; }
 

@@ -15,6 +15,9 @@
 /* Takes the FIFO ABI away, as an older Xen does not have it. */
 void upcall_refuse_fifo(void);
 
+/* Forgets the domain's ABI and ports. */
+void upcall_reset(void);
+
 long upcall_init_control(const struct evtchn_init_control *operation);
 long upcall_expand_array(const struct evtchn_expand_array *operation);
 

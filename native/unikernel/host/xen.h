@@ -5,8 +5,14 @@
 
 #include <stdint.h>
 
-/* The number of the one domain. */
-#define HOST_DOMID 5
+/* The number of the one domain, which is another one after each pause. */
+uint16_t host_domid(void);
+
+/* Has pauses end in the same domain, as after a snapshot. */
+void host_take_snapshots(void);
+
+/* Forgets what there is of the one domain. */
+void host_reset_domain(void);
 
 /* Where guest-physical memory is in this process: the pool of pages, then Xen's own pages. The program
  * and its heap lie above the first GiB. */

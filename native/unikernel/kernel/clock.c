@@ -13,6 +13,10 @@
 static volatile struct vcpu_runstate_info runstate __attribute__((aligned(64)));
 static bool has_runstate;
 
+/* What our times are ahead of Xen's since the last pause, and what they were last. */
+static uint64_t offset, latest_now;
+static uint64_t used_offset, latest_used;
+
 void clock_init(void) {
   events_bind_timer();
   struct vcpu_register_runstate_memory_area area = {.addr.p = (uintptr_t)&runstate};
@@ -20,7 +24,8 @@ void clock_init(void) {
                            (uintptr_t)&area, 0) == 0;
 }
 
-uint64_t clock_now(void) {
+/* Nanoseconds since Xen started. */
+static uint64_t xen_now(void) {
   volatile struct vcpu_time_info *time = &domain_shared_info()->vcpu_info[0].time;
   uint64_t system, elapsed;
   uint32_t version, multiplier;
@@ -36,11 +41,20 @@ uint64_t clock_now(void) {
     asm volatile("lfence" ::: "memory");
   } while ((version & 1) || version != time->version);
   elapsed = shift >= 0 ? elapsed << shift : elapsed >> -shift;
-  const uint64_t now = system + (uint64_t)((unsigned __int128)elapsed * multiplier >> 32);
+  return system + (uint64_t)((unsigned __int128)elapsed * multiplier >> 32);
+}
+
+uint64_t clock_now(void) {
+  const uint64_t now = xen_now() + offset;
   /* Xen corrects its own drift, by which time could go back a little. */
-  static uint64_t latest;
-  if (now > latest) latest = now;
-  return latest;
+  if (now > latest_now) latest_now = now;
+  return latest_now;
+}
+
+void clock_resume(void) {
+  clock_init();
+  offset = latest_now - xen_now();
+  used_offset = latest_used;
 }
 
 uint64_t clock_used(void) {
@@ -51,12 +65,11 @@ uint64_t clock_used(void) {
     since = runstate.state_entry_time;
     before = runstate.time[RUNSTATE_running];
   } while (since != runstate.state_entry_time);
-  const uint64_t now = clock_now();
+  const uint64_t now = xen_now();
   /* Our clock may be behind Xen's by a little, and must not go back for that. */
-  static uint64_t latest;
-  const uint64_t used = before + (now > since ? now - since : 0);
-  if (used > latest) latest = used;
-  return latest;
+  const uint64_t used = used_offset + before + (now > since ? now - since : 0);
+  if (used > latest_used) latest_used = used;
+  return latest_used;
 }
 
 uint64_t clock_wallclock(void) {
@@ -70,10 +83,10 @@ uint64_t clock_wallclock(void) {
     nanoseconds = info->wc_nsec;
     asm volatile("lfence" ::: "memory");
   } while ((version & 1) || version != info->wc_version);
-  return seconds * 1000000000 + nanoseconds + clock_now();
+  return seconds * 1000000000 + nanoseconds + xen_now();
 }
 
 void clock_wake_at(uint64_t deadline) {
-  struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline};
+  struct vcpu_set_singleshot_timer timer = {.timeout_abs_ns = deadline - offset};
   hypercall(__HYPERVISOR_vcpu_op, VCPUOP_set_singleshot_timer, 0, (uintptr_t)&timer, 0);
 }

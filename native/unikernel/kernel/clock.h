@@ -7,7 +7,10 @@
 /* Takes the virtual interrupt that ends clock_wake_at(). */
 void clock_init(void);
 
-/* Nanoseconds since Xen started; never goes back. */
+/* The same after a pause: the time before it goes on. */
+void clock_resume(void);
+
+/* Nanoseconds since Xen started, before the first pause; never goes back. */
 uint64_t clock_now(void);
 
 /* Nanoseconds for which we have had a processor; never goes back. */

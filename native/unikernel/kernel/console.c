@@ -21,14 +21,21 @@
 #define PATIENCE_NS 200000000ull
 
 static volatile struct xencons_interface *ring;
+static uint64_t ring_frame;
 static uint32_t port;
 static bool panicking, ring_is_stuck;
 
 void console_init(void) {
   const uint64_t frame = domain_parameter(HVM_PARAM_CONSOLE_PFN);
   port = domain_parameter(HVM_PARAM_CONSOLE_EVTCHN);
-  if (frame == 0 || port == 0) return;
-  ring = window_show(frame * 4096, 1);
+  if (frame == 0 || port == 0) {
+    ring = NULL;
+    return;
+  }
+  /* The toolstack lets a domain have its page where it had it before a pause. */
+  if (ring == NULL || frame != ring_frame) ring = window_show(frame * 4096, 1);
+  ring_frame = frame;
+  ring_is_stuck = false;
   if (ring != NULL && events_adopt(port) == 0) return;
   ring = NULL;
   port = 0;

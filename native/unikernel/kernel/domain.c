@@ -27,6 +27,7 @@ static struct {
 
 static uint32_t cpuid_base;
 static bool on_xen;
+static domid_t own_domid = DOMID_INVALID;
 
 bool domain_find_xen(void) {
   for (uint32_t leaf = CPUID_FIRST; leaf < CPUID_LAST; leaf += 0x100) {
@@ -44,6 +45,7 @@ bool domain_find_xen(void) {
 }
 
 void domain_init(void) {
+  own_domid = DOMID_INVALID;
   struct xen_add_to_physmap place = {
       .domid = DOMID_SELF,
       .space = XENMAPSPACE_shared_info,
@@ -68,11 +70,10 @@ static domid_t domid_of_own_port(void) {
 }
 
 domid_t domain_id(void) {
-  static domid_t known = DOMID_INVALID;
-  if (known != DOMID_INVALID) return known;
+  if (own_domid != DOMID_INVALID) return own_domid;
   const struct cpuid hvm = cpuid(cpuid_base + 4);
-  known = hvm.eax & XEN_HVM_CPUID_DOMID_PRESENT ? hvm.ecx : domid_of_own_port();
-  return known;
+  own_domid = hvm.eax & XEN_HVM_CPUID_DOMID_PRESENT ? hvm.ecx : domid_of_own_port();
+  return own_domid;
 }
 
 uint64_t domain_parameter(unsigned index) {

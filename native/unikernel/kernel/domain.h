@@ -7,13 +7,13 @@
 
 #include "hypercall.h"
 
-/* Finds Xen and its hypercall page. False: we do not run on Xen. */
+/* Finds Xen and its hypercall page, at the start and after each pause. False: we do not run on Xen. */
 bool domain_find_xen(void);
 
-/* Has Xen show the page that it shares with every domain. */
+/* Has Xen show the page that it shares with every domain, at the start and after each pause. */
 void domain_init(void);
 
-/* Our own domid. */
+/* Our own domid, until the next pause. */
 domid_t domain_id(void);
 
 /* The page shared with Xen. */

@@ -10,7 +10,8 @@
 
 #include <xen/event_channel.h>
 
-/* Chooses the FIFO ABI where Xen has it, the older one of two levels otherwise. */
+/* Chooses the FIFO ABI where Xen has it, the older one of two levels otherwise. After a pause again:
+ * no port is open then. */
 void events_init(void);
 
 /* These give the new port, unmasked, or a negative errno of Xen's. */
@@ -46,7 +47,7 @@ struct event_abi {
   long (*take)(void);
 };
 
-/* NULL: Xen does not have it. */
+/* Each begins without a port. NULL: Xen does not have it. */
 const struct event_abi *events_two_level_abi(void);
 const struct event_abi *events_fifo_abi(void);
 

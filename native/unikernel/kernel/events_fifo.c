@@ -101,15 +101,24 @@ static long take(void) {
   return -1;
 }
 
+/* Xen knows none of them, at the start and after a pause. */
+static void forget_array_pages(void) {
+  while (array_pages > 0) pages_free(array[--array_pages], 1);
+  for (unsigned queue = 0; queue < EVTCHN_FIFO_MAX_QUEUES; queue++) heads[queue] = 0;
+  ready = 0;
+}
+
 const struct event_abi *events_fifo_abi(void) {
   static const struct event_abi abi = {cover, mask, unmask, take};
+  forget_array_pages();
+  /* Xen wants a page without anything in it. */
+  if (control != NULL) pages_free((void *)control, 1);
   void *page = pages_allocate(1);
+  control = page;
   if (page == NULL) return NULL;
   struct evtchn_init_control operation = {.control_gfn = (uintptr_t)page / PAGE_SIZE};
-  if (hypercall_event_channel(EVTCHNOP_init_control, &operation) != 0) {
-    pages_free(page, 1);
-    return NULL;
-  }
-  control = page;
-  return &abi;
+  if (hypercall_event_channel(EVTCHNOP_init_control, &operation) == 0) return &abi;
+  pages_free(page, 1);
+  control = NULL;
+  return NULL;
 }

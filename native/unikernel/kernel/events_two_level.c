@@ -62,5 +62,6 @@ static long take(void) {
 const struct event_abi *events_two_level_abi(void) {
   static const struct event_abi abi = {cover, mask, unmask, take};
   for (evtchn_port_t port = 0; port < EVTCHN_2L_NR_CHANNELS; port++) mask(port);
+  selected = next = 0;
   return &abi;
 }

@@ -4,6 +4,7 @@
 
 #include <xen/memory.h>
 
+#include "console.h"
 #include "domain.h"
 #include "pages.h"
 #include "window.h"
@@ -18,16 +19,22 @@ static size_t frames, frames_max;
 static grant_ref_t free_list = END_OF_LIST;
 static size_t free_count;
 
-static bool add_frame(void) {
-  if (frames == frames_max) return false;
+/* Has Xen show that frame of the table in its place of the window. */
+static bool show_frame(size_t frame) {
+  const uintptr_t page = (uintptr_t)table + frame * PAGE_SIZE;
   struct xen_add_to_physmap place = {
       .domid = DOMID_SELF,
       .space = XENMAPSPACE_grant_table,
-      .idx = frames,
-      .gpfn = window_frame_address((uintptr_t)table + frames * PAGE_SIZE) / PAGE_SIZE,
+      .idx = frame,
+      .gpfn = window_frame_address(page) / PAGE_SIZE,
   };
   if (hypercall_memory(XENMEM_add_to_physmap, &place) != 0) return false;
-  paging_show((uintptr_t)table + frames * PAGE_SIZE, place.gpfn * PAGE_SIZE);
+  paging_show(page, place.gpfn * PAGE_SIZE);
+  return true;
+}
+
+static bool add_frame(void) {
+  if (frames == frames_max || !show_frame(frames)) return false;
   const grant_ref_t first = frames * PER_FRAME;
   frames++;
   /* From the end, so that low references are used first. The toolstack fills the first eight. */
@@ -46,6 +53,36 @@ void grants_init(void) {
   frames_max = size.max_nr_frames;
   table = (grant_entry_v1_t *)window_reserve(frames_max);
   if (table == NULL) frames_max = 0;
+}
+
+/* What the table holds while the domain is not there. */
+static grant_entry_v1_t *remembered;
+
+bool grants_remember(void) {
+  if (frames == 0) return true;
+  remembered = pages_allocate(frames);
+  if (remembered == NULL) return false;
+  for (grant_ref_t entry = 0; entry < frames * PER_FRAME; entry++) remembered[entry] = table[entry];
+  return true;
+}
+
+void grants_forget(void) {
+  if (remembered != NULL) pages_free(remembered, frames);
+  remembered = NULL;
+}
+
+void grants_resume(void) {
+  for (size_t frame = 0; frame < frames; frame++) {
+    if (show_frame(frame)) continue;
+    console_print("unikernel: Xen has no room for our grants any more\n");
+    domain_crash();
+  }
+  /* Who was permitted something is not there any more. Each reference still belongs to whoever had it. */
+  for (grant_ref_t entry = GNTTAB_NR_RESERVED_ENTRIES; entry < frames * PER_FRAME; entry++) {
+    table[entry].flags = 0;
+    table[entry].domid = remembered[entry].domid;
+    table[entry].frame = remembered[entry].frame;
+  }
 }
 
 long grants_open(domid_t peer, uint64_t frame, bool writable) {

@@ -24,4 +24,12 @@ size_t grants_unused(void);
 /* The frame that `reference` grants to ourselves, for reading and writing; -1 if it does not. */
 int64_t grants_own_frame(grant_ref_t reference);
 
+/* Before a pause, after which it may be in another domain: remembers who has which reference. False: no
+ * memory for that. */
+bool grants_remember(void);
+/* In another domain: has a table again in which each reference is still taken, and permits nothing. */
+void grants_resume(void);
+/* After the pause, or in its place. */
+void grants_forget(void);
+
 #endif

@@ -298,6 +298,19 @@ void mapping_end(struct mapping *mapping) {
   forget(mapping);
 }
 
+bool mappings_have_foreign(void) {
+  for (const struct mapping *mapping = mappings; mapping != NULL; mapping = mapping->next) {
+    if (mapping->kind == GRANTED || mapping->kind == FOREIGN) return true;
+  }
+  return false;
+}
+
+void mappings_forget_ports(void) {
+  for (struct mapping *mapping = mappings; mapping != NULL; mapping = mapping->next) {
+    mapping->notice.port = 0;
+  }
+}
+
 void mappings_notify_all(void) {
   for (const struct mapping *mapping = mappings; mapping != NULL; mapping = mapping->next) {
     notify(mapping);

@@ -39,6 +39,12 @@ void mapping_end(struct mapping *mapping);
 /* Looks which pages that outlived their sharing can be used again. Returns how many still cannot. */
 size_t mappings_sweep(void);
 
+/* Whether a page of another domain is mapped. */
+bool mappings_have_foreign(void);
+
+/* No notice signals its port any more: the ports are those of a domain that we no longer are. */
+void mappings_forget_ports(void);
+
 /* Gives every peer its notice, because the domain ends. */
 void mappings_notify_all(void);
 

@@ -34,6 +34,7 @@ const KERNEL_ON_HOST = [
   'kept.c',
   'mappings.c',
   'pages.c',
+  'suspend.c',
   'window.c',
 ];
 
@@ -77,7 +78,7 @@ const LINK_FLAGS = [
 export interface Engine {
   /** Makes a bundle: `compile SCRIPT BUNDLE`. */
   readonly compiler: string;
-  /** Runs a bundle on this machine, over a Xen of its own: `host [--two-level] BUNDLE [OPTION...]`. */
+  /** Runs a bundle on this machine, over a Xen of its own: `host [--two-level] [--snapshot] BUNDLE [OPTION...]`. */
   readonly host: string;
   /** Links an image. `assembly` names the files that hold its bundle. */
   link(assembly: string, image: string): Promise<void>;

@@ -23,9 +23,12 @@ export function consoleLog(xen: XenObject): Log {
 export function onConsoleInput(loop: EventLoop, typed: (text: string) => void): void {
   const { xen } = loop;
   xen.holdConsole(true);
-  loop.listen(xen.consolePort, () => {
-    const bytes = new Uint8Array(xen.readConsole());
-    xen.unmask(xen.consolePort);
-    if (bytes.length > 0) typed(latin1Decode(bytes));
-  });
+  const listen = () =>
+    loop.listen(xen.consolePort, () => {
+      const bytes = new Uint8Array(xen.readConsole());
+      xen.unmask(xen.consolePort);
+      if (bytes.length > 0) typed(latin1Decode(bytes));
+    });
+  listen();
+  loop.onResumed(listen);
 }

@@ -10,6 +10,7 @@ interface PendingTimer {
 export class EventLoop implements Clock {
   readonly xen: XenObject;
   private readonly ports = new Map<number, () => void>();
+  private readonly resumed = new Set<() => void>();
   /** Kept in the order in which they ring. */
   private readonly timers: PendingTimer[] = [];
 
@@ -54,6 +55,17 @@ export class EventLoop implements Clock {
 
   forget(port: number): void {
     this.ports.delete(port);
+  }
+
+  /** Calls `handler` whenever this has become another domain, in which no port is listened to yet. */
+  onResumed(handler: () => void): void {
+    this.resumed.add(handler);
+  }
+
+  /** Tells so. */
+  resume(): void {
+    this.ports.clear();
+    for (const handler of this.resumed) handler();
   }
 
   private placeOf(timer: PendingTimer): number {

@@ -36,6 +36,13 @@ export class UnikernelEventChannels implements EventChannels, ChannelOwner {
     return this.bind(`take over port ${port}`, () => this.loop.xen.adoptPort(port));
   }
 
+  /** This is another domain, in which none of these ports is there. Who has one closes it as ever. */
+  lose(): void {
+    for (const channel of this.open) channel.lose();
+    this.open.clear();
+    this.later.clear();
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;

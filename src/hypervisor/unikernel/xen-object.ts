@@ -16,9 +16,9 @@ export interface MemoryUsage {
 }
 
 export interface XenObject {
-  /** Our own domid. */
+  /** Our own domid, until the next pause. */
   readonly domid: number;
-  /** The port of our console; 0 without one. */
+  /** The port of our console; 0 without one. Another one after a pause. */
   readonly consolePort: number;
   readonly commandLine: string;
 
@@ -106,6 +106,13 @@ export interface XenObject {
    * that fails at once is followed by this one again.
    */
   runNext(): boolean;
+  /**
+   * Suspends the domain until the toolstack lets it run again. 1: it runs on as it was, after a snapshot.
+   * 0: it runs in another domain, with all memory; its ports are gone, nobody can use what it shares,
+   * `domid` and `consolePort` are new ones. -EBUSY, and nothing happens: it has mapped a page of another
+   * domain.
+   */
+  suspend(): number;
   /** Ends the domain with a `SHUTDOWN_…` of sched.h. */
   shutDown(reason: number): never;
 }
