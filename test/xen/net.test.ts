@@ -63,7 +63,8 @@ async function offloadsOf(guest: Guest): Promise<string[]> {
 }
 
 async function checkLoad(guest: Guest, address: string, options: string): Promise<void> {
-  expect((await load(host, guest, address, options)).bytes).toBeGreaterThan(1e6);
+  // How much it is says more of the emulated processors than of us: of UDP a guest may lose two thirds.
+  expect((await load(host, guest, address, options)).bytes).toBeGreaterThan(1e5);
 }
 
 const waitForInterface = (guest: Guest) =>
