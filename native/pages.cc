@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <unordered_map>
 
 #include "addon.h"
@@ -86,6 +88,17 @@ Napi::Value mapFile(const Napi::CallbackInfo &info) {
   return exposeMapping(env, Mapping::create(env, std::move(descriptor), offset, count));
 }
 
+// allocatePages(count): zeroed memory of our own that begins at a page; it goes when no view is left.
+Napi::Value allocatePages(const Napi::CallbackInfo &info) {
+  Napi::Env env = info.Env();
+  const size_t bytes = integerArgument(info, 0, "count", 1 << 20, 1) * kPageSize;
+  void *memory = std::aligned_alloc(kPageSize, bytes);
+  if (memory == nullptr) throwSystemError(env, ENOMEM, "aligned_alloc");
+  std::memset(memory, 0, bytes);
+  return Napi::ArrayBuffer::New(env, memory, bytes,
+                                [](Napi::Env, void *freed) { std::free(freed); });
+}
+
 }  // namespace
 
 std::shared_ptr<Mapping> Mapping::create(Napi::Env env, std::shared_ptr<Descriptor> descriptor,
@@ -121,6 +134,7 @@ Napi::ArrayBuffer exposeMapping(Napi::Env env, std::shared_ptr<Mapping> mapping)
 void exportPages(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Instance());
   exports.Set("mapFile", Napi::Function::New(env, mapFile, "mapFile"));
+  exports.Set("allocatePages", Napi::Function::New(env, allocatePages, "allocatePages"));
   exports.Set("unmap", Napi::Function::New(env, unmap, "unmap"));
 }
 

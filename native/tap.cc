@@ -170,27 +170,31 @@ class Tap : public Napi::ObjectWrap<Tap> {
     }
   }
 
-  // read(memory, places): as many frames as there are and as have room, each after its header. Puts
-  // two words for each into `places`: where it begins in `memory`, and its bytes. Returns how many,
-  // or a negative errno where there is none.
+  // read(memory, places): as many frames as there are and as have room, each after its header and
+  // with its own first byte at a page of `memory`: that is how they are copied to guests with the
+  // least work. Puts two words for each into `places`: where its header begins in `memory`, and its
+  // bytes with that. Returns how many, or a negative errno where there is none.
   Napi::Value read(const Napi::CallbackInfo &info) {
     const int fd = openFd(info);
     auto memory = typedArrayArgument<uint8_t>(info, 0, "memory", napi_uint8_array, kMemoryMax);
     auto places = typedArrayArgument<uint32_t>(info, 1, "places", napi_uint32_array,
                                                kBatchMax * kWordsPerFrame);
     const size_t most = places.ElementLength() / kWordsPerFrame;
-    size_t used = 0;
+    size_t page = kPageSize;
     size_t count = 0;
-    while (count < most && memory.ByteLength() - used >= kHeaderSize + kFrameMax) {
-      const ssize_t length = ::read(fd, memory.Data() + used, kHeaderSize + kFrameMax);
+    while (count < most && page + kFrameMax <= memory.ByteLength()) {
+      const size_t start = page - kHeaderSize;
+      const ssize_t length = ::read(fd, memory.Data() + start, kHeaderSize + kFrameMax);
       if (length < 0) {
         if (errno == EINTR) continue;
         if (count == 0) return Napi::Number::New(info.Env(), -errno);
         break;
       }
-      places.Data()[count * kWordsPerFrame] = static_cast<uint32_t>(used);
+      places.Data()[count * kWordsPerFrame] = static_cast<uint32_t>(start);
       places.Data()[count * kWordsPerFrame + 1] = static_cast<uint32_t>(length);
-      used += static_cast<size_t>(length);
+      // The next header needs room before its frame's page.
+      const size_t pages = (static_cast<size_t>(length) + kPageSize - 1) / kPageSize;
+      page += pages * kPageSize;
       count++;
     }
     return Napi::Number::New(info.Env(), static_cast<double>(count));

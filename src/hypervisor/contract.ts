@@ -83,6 +83,12 @@ export interface GrantTable {
   map(peer: DomId, refs: readonly GrantRef[], notice?: EndNotice): Pages;
   /** A batch for `capacity` copies. */
   copyBatch(capacity: number): CopyBatch;
+  /**
+   * Zeroed memory for our side of copies, which is let go when nobody uses it any more. Where Xen
+   * copies page by page it begins at a page: whoever fits its copies into pages of it has each done
+   * at once instead of in two parts.
+   */
+  copyMemory(bytes: number): Uint8Array;
 }
 
 /** One end of an event channel, or a virtual interrupt. */

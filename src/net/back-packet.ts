@@ -61,6 +61,16 @@ export class BackPacket {
   }
 
   /**
+   * Where in a page of ours the packet is to begin, so that its second fragment lies there as in the
+   * guest's page: after headers, fragments mostly are whole pages.
+   */
+  get pageOffset(): number {
+    if (this.fragmentCount < 2) return 0;
+    const [headers, body] = this.fragments as readonly [Fragment, Fragment];
+    return (body.offset - headers.length + PAGE_SIZE) % PAGE_SIZE;
+  }
+
+  /**
    * Takes the next packet from the ring, which has `available` requests, 1 or more. Returns what is
    * wrong with it, undefined when nothing is. Throws `ProtocolViolation` when it does not end.
    */

@@ -29,6 +29,7 @@ import { BegunBatch, type FinishSlot } from './begun-batch.ts';
 import { ExtraInfoWriter } from './extra-info.ts';
 import type { Frame, FrameHash } from './frame.ts';
 import type { InterfaceCounts } from './network-interface.ts';
+import { PacketHeaders } from './packet-headers.ts';
 
 const receiveMessages = { request: NetifRxRequest, response: NetifRxResponse };
 
@@ -97,6 +98,7 @@ export class BackReceive {
   private readonly begun: BegunBatch;
   private readonly ring: BackRing;
   private readonly copies: CopyBatch;
+  private readonly headers = new PacketHeaders();
   private readonly pending: PendingResponse[];
   private pendingCount = 0;
   private waiting: WaitingFrame[] = [];
@@ -186,14 +188,30 @@ export class BackReceive {
     return hasMore;
   }
 
-  private slotsFor({ bytes, gso }: Frame, hash: FrameHash | undefined): number {
-    const pages = Math.ceil(bytes.length / (PAGE_SIZE - this.headroom));
-    return pages + (gso === undefined ? 0 : 1) + (hash === undefined ? 0 : 1);
+  private slotsFor(frame: Frame, first: number, hash: FrameHash | undefined): number {
+    const { bytes, gso } = frame;
+    const further = Math.ceil((bytes.length - first) / (PAGE_SIZE - this.headroom));
+    return 1 + further + (gso === undefined ? 0 : 1) + (hash === undefined ? 0 : 1);
+  }
+
+  /**
+   * Bytes of the frame that go into its first slot. When these reach up to the end of a page of ours,
+   * each of the others is copied at once. All headers are among them: some guests look no further.
+   */
+  private firstBytes(frame: Frame): number {
+    const { bytes, gso } = frame;
+    const most = Math.min(bytes.length, PAGE_SIZE - this.headroom);
+    if (gso === undefined || this.headroom > 0) return most;
+    const toPageEnd = PAGE_SIZE - (bytes.byteOffset % PAGE_SIZE);
+    if (toPageEnd >= most) return most;
+    this.headers.locate(bytes);
+    return toPageEnd >= this.headers.tcpPayload(bytes) ? toPageEnd : most;
   }
 
   /** Puts the frame into slots of the ring; false when there are too few. */
   private place(frame: Frame, hash: FrameHash | undefined): boolean {
-    const slots = this.slotsFor(frame, hash);
+    const firstBytes = this.firstBytes(frame);
+    const slots = this.slotsFor(frame, firstBytes, hash);
     assert(slots <= this.ring.size, 'every frame fits an empty ring');
     if (this.pendingCount + slots > this.pending.length) this.flush();
     try {
@@ -206,7 +224,7 @@ export class BackReceive {
     }
     const first = this.takeSlot(NETRXF_more_data | firstFlags(frame));
     first.packetBytes = frame.bytes.length;
-    this.addCopy(first, frame, 0);
+    this.addCopy(first, frame, 0, firstBytes);
     if (frame.gso !== undefined) {
       this.extraWriter.writeGso(frame.gso, hash !== undefined);
       this.addExtra();
@@ -219,7 +237,7 @@ export class BackReceive {
     let last = first;
     for (let at = first.length; at < frame.bytes.length; at += last.length) {
       last = this.takeSlot(NETRXF_more_data);
-      this.addCopy(last, frame, at);
+      this.addCopy(last, frame, at, PAGE_SIZE - this.headroom);
     }
     last.flags &= ~NETRXF_more_data;
     this.requestsSeen = this.ring.unconsumedRequests();
@@ -238,10 +256,9 @@ export class BackReceive {
     return pending;
   }
 
-  /** Copies what fits the page of the request taken last. */
-  private addCopy(slot: PendingResponse, frame: Frame, at: number): void {
-    const { bytes } = frame;
-    const piece = bytes.subarray(at, at + PAGE_SIZE - this.headroom);
+  /** Copies so many bytes, if there are, into the page of the request taken last. */
+  private addCopy(slot: PendingResponse, { bytes }: Frame, at: number, count: number): void {
+    const piece = bytes.subarray(at, at + count);
     slot.length = piece.length;
     slot.copy = this.copies.length;
     this.copies.toPeer(this.parts.peer, grantRef(this.request.gref), this.headroom, piece);

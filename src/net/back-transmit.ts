@@ -21,7 +21,7 @@ import { BackRing } from '../ring/back-ring.ts';
 import { BackPacket } from './back-packet.ts';
 import { BegunBatch, type FinishSlot } from './begun-batch.ts';
 import { FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
-import { BATCH_FRAMES_MAX, FrameArena } from './frame-arena.ts';
+import { ARENA_BYTES, BATCH_FRAMES_MAX, FrameArena } from './frame-arena.ts';
 import type { MulticastFilter } from './multicast-filter.ts';
 import type { InterfaceCounts } from './network-interface.ts';
 import { isConsistent } from './offloads.ts';
@@ -77,7 +77,7 @@ export class BackTransmit {
   private readonly begun: BegunBatch;
   private readonly ring: BackRing;
   private readonly packet = new BackPacket();
-  private readonly arena = new FrameArena();
+  private readonly arena: FrameArena;
   private readonly copies: CopyBatch;
   private readonly headers = new PacketHeaders();
   private readonly answers: Answer[];
@@ -99,6 +99,7 @@ export class BackTransmit {
     this.begun = new BegunBatch(parts.memory, transmitMessages, finishTransmitSlot);
     this.ring = new BackRing(parts.memory, transmitMessages);
     this.copies = parts.grants.copyBatch(this.ring.size);
+    this.arena = new FrameArena(parts.grants.copyMemory(ARENA_BYTES));
     this.ids = new Uint16Array(this.ring.size);
     this.isExtra = new Uint8Array(this.ring.size);
     this.answers = Array.from({ length: this.ring.size }, () => ({
@@ -211,7 +212,7 @@ export class BackTransmit {
 
   private addCopies(): void {
     const { packet, copies } = this;
-    const frame = this.arena.add(packet.length);
+    const frame = this.arena.add(packet.length, packet.pageOffset);
     frame.checksum = packet.checksum;
     frame.gso = packet.extras.gso;
     frame.hash = packet.extras.hash;

@@ -1,4 +1,8 @@
-/** Memory for a batch of frames that have come, made once and used for batch after batch. */
+/**
+ * Memory for a batch of frames that have come, made once and used for batch after batch. Xen copies page
+ * by page, so frames are laid out where their copies cross as few ends of pages as can be.
+ */
+import { PAGE_SIZE } from '../hypervisor/contract.ts';
 import {
   type ChecksumState,
   FRAME_BYTES_MAX,
@@ -9,7 +13,8 @@ import {
 
 /** Frames in a batch. */
 export const BATCH_FRAMES_MAX = 64;
-const ARENA_BYTES = 4 * (FRAME_BYTES_MAX + 1);
+/** Room for four of the largest, with what is left free between them. */
+export const ARENA_BYTES = 5 * (FRAME_BYTES_MAX + 1);
 
 const nothing = new Uint8Array(0);
 
@@ -21,10 +26,15 @@ class ArenaFrame implements Frame {
 }
 
 export class FrameArena {
-  private readonly memory = new Uint8Array(ARENA_BYTES);
+  /** Of `ARENA_BYTES`. */
+  private readonly memory: Uint8Array;
   private readonly made: ArenaFrame[] = [];
   private readonly batch: ArenaFrame[] = [];
   private used = 0;
+
+  constructor(memory: Uint8Array = new Uint8Array(ARENA_BYTES)) {
+    this.memory = memory;
+  }
 
   /** Those added since `clear`, less those dropped. */
   get frames(): readonly Frame[] {
@@ -33,12 +43,17 @@ export class FrameArena {
 
   /** Another frame fits, however long. */
   get hasRoom(): boolean {
-    return this.batch.length < BATCH_FRAMES_MAX && this.used + FRAME_BYTES_MAX <= ARENA_BYTES;
+    const end = this.used + PAGE_SIZE + FRAME_BYTES_MAX;
+    return this.batch.length < BATCH_FRAMES_MAX && end <= ARENA_BYTES;
   }
 
-  /** A frame of `length` bytes, which are left from former ones until they are filled. */
-  add(length: number): ArenaFrame {
+  /**
+   * A frame of `length` bytes, which are left from former ones until they are filled.
+   * @param pageOffset where in a page a frame longer than a page begins; a shorter one stays in one
+   */
+  add(length: number, pageOffset = 0): ArenaFrame {
     const frame = this.frameAt(this.batch.length);
+    this.used += this.gapBefore(length, pageOffset);
     frame.bytes = this.memory.subarray(this.used, this.used + length);
     frame.checksum = 'unknown';
     frame.gso = undefined;
@@ -60,6 +75,12 @@ export class FrameArena {
   clear(): void {
     this.batch.length = 0;
     this.used = 0;
+  }
+
+  private gapBefore(length: number, pageOffset: number): number {
+    const inPage = this.used % PAGE_SIZE;
+    if (length > PAGE_SIZE) return (pageOffset - inPage + PAGE_SIZE) % PAGE_SIZE;
+    return inPage + length > PAGE_SIZE ? PAGE_SIZE - inPage : 0;
   }
 
   private frameAt(index: number): ArenaFrame {

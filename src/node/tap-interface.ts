@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import { type ErrorCode, errorCode, errorMessage, XenError } from '../base/errors.ts';
+import { PAGE_SIZE } from '../hypervisor/contract.ts';
 import type { ChecksumState, Frame, FrameGso, FrameHash } from '../net/frame.ts';
 import { ETHERNET_HEADER_BYTES, FRAME_BYTES_MAX } from '../net/frame.ts';
 import { MAC_BYTES, type MacAddress, macAddressAt, writeMacAddress } from '../net/mac-address.ts';
@@ -49,6 +50,7 @@ export interface NativeTaps {
   readonly WRITABLE: number;
   readonly Poller: new (fd: number, callback: (events: number) => void) => Poller;
   readonly Tap: new (name: string) => Tap;
+  allocatePages(count: number): ArrayBuffer;
 }
 
 export interface TapOptions {
@@ -60,9 +62,11 @@ export interface TapOptions {
   readonly mac?: MacAddress;
 }
 
-/** Frames of one batch, and memory for a batch of large ones. */
+/** Frames of one batch, and memory for a batch of large ones: each begins at a page, its header before it. */
 const BATCH_FRAMES = 64;
-const MEMORY_BYTES = 6 * (VirtioNetHdr.size + FRAME_BYTES_MAX);
+const LARGE_FRAMES = 6;
+const MEMORY_PAGES =
+  1 + LARGE_FRAMES * Math.ceil((VirtioNetHdr.size + FRAME_BYTES_MAX) / PAGE_SIZE);
 const WORDS_PER_PLACE = 2;
 
 const NOTHING_NOW = -constants.errno.EAGAIN;
@@ -103,7 +107,7 @@ export class TapInterface implements PausableInterface {
   private readonly mtu: number;
   private readonly headers = new VirtioNetHeaders();
   private readonly outgoing = new Uint8Array(OUTGOING_HEADER_BYTES);
-  private readonly memory = new Uint8Array(MEMORY_BYTES);
+  private readonly memory: Uint8Array;
   private readonly places = new Uint32Array(BATCH_FRAMES * WORDS_PER_PLACE);
   private readonly made = Array.from({ length: BATCH_FRAMES }, () => new TapFrame());
   private readonly batch: TapFrame[] = [];
@@ -122,6 +126,7 @@ export class TapInterface implements PausableInterface {
     this.name = name;
     this.tap = tap;
     this.mtu = mtu;
+    this.memory = new Uint8Array(native.allocatePages(MEMORY_PAGES));
     if (options.mtu !== undefined) tap.setMtu(options.mtu);
     const address = new Uint8Array(MAC_BYTES);
     if (options.mac !== undefined) {

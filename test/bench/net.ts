@@ -6,6 +6,7 @@
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
 import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/guest.ts';
 import { diskLine, Host } from '../../scripts/lab/host.ts';
+import { iperfResult, iperfServer, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
 import { CostMeter, costQuantities, enterCosts } from './cost-meter.ts';
@@ -21,7 +22,6 @@ import {
 const BRIDGE = 'xenbr0';
 const DOM0 = '10.77.0.1';
 const NAMES = ['alder', 'birch'] as const;
-const LIMIT_MS = 180_000;
 
 const addressOf = (index: number) => `10.77.0.${index + 2}`;
 
@@ -141,41 +141,29 @@ class NetBench {
     load: Load,
     figures: Map<string, number>,
   ): Promise<void> {
-    const { costs, seconds } = this.parts;
+    const { costs } = this.parts;
     const stop = await this.startServer(address);
     const before = await costs.read(guest);
-    await guest.run(`tool iperf3 -c ${address} -t ${seconds} -J ${load.options} >/tmp/iperf`);
+    await runIperf(guest, address, this.parts.seconds, load.options);
     const after = await costs.read(guest);
     await stop();
-    const bytes = await this.received(guest);
+    const { bytes, seconds } = await iperfResult(guest);
     const perSecond = bytes / seconds;
     const figure = load.unit === 'Mb/s' ? (perSecond * 8) / 1e6 : perSecond / SMALL_BYTES;
     figures.set(load.name, figure);
     if (isCounted(load)) enterCosts(figures, load.name, PER, [before, after], bytes / 1e6);
   }
 
-  /** An iperf3 that waits there, for one test; resolves with what waits for its end. */
+  /** An iperf3 that waits there, for one load; resolves with what waits for its end. */
   private async startServer(address: string): Promise<() => Promise<unknown>> {
     const { host, guests } = this.parts;
     if (address === DOM0) {
-      const server = host.lab.start(['iperf3', '-s', '-1', '--forceflush']);
-      await server.waitFor(/listening/, LIMIT_MS);
+      const server = await iperfServer(host.lab);
       return () => server.exit;
     }
     const [, birch] = guests as [Guest, Guest];
-    await birch.run('(tool iperf3 -s -1 >/tmp/server &) ; sleep 2');
+    await iperfServerIn(birch);
     return async () => {};
-  }
-
-  /** Bytes that have arrived, by the account of whoever received them. */
-  private async received(guest: Guest): Promise<number> {
-    const said = await guest.run(
-      `tr -d ' \\n\\t' </tmp/iperf | ` +
-        `grep -oE '"(sum|sum_received)":[^}]*"bytes":[0-9]+[^}]*' | tail -n 1`,
-    );
-    const [, bytes = '0'] = /"bytes":(\d+)/.exec(said) ?? [];
-    const [, lost = '0'] = /"lost_percent":([\d.]+)/.exec(said) ?? [];
-    return Number(bytes) * (1 - Number(lost) / 100);
   }
 }
 

@@ -94,6 +94,21 @@ function results(conforms: ConformanceTest): void {
     expect(shared.page(0)[0]).toBe(0);
   });
 
+  conforms(
+    'memory for copies is zeroed and as long as was asked, and takes part in them',
+    (harness) => {
+      const { a, b } = harness;
+      const { shared, ref } = onePage(harness);
+      const memory = b.grants.copyMemory(PAGE_SIZE + 5);
+      expect([memory.length, memory.some((byte) => byte !== 0)]).toEqual([PAGE_SIZE + 5, false]);
+      shared.page(0).set([4, 5], 0);
+      const batch = b.grants.copyBatch(1);
+      batch.fromPeer(a.domid, ref, 0, memory.subarray(PAGE_SIZE - 1, PAGE_SIZE + 1));
+      expect(batch.run()).toBe(0);
+      expect([...memory.subarray(PAGE_SIZE - 2, PAGE_SIZE + 2)]).toEqual([0, 4, 5, 0]);
+    },
+  );
+
   conforms('a page granted to another domain cannot be copied', ({ a, b, other }) => {
     const shared = a.grants.share(other, 1, 'read-write');
     shared.page(0)[0] = 1;

@@ -1,5 +1,15 @@
 /** How mapped memory ends. A file of two pages stands for what a device would map. */
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -29,6 +39,58 @@ function map(firstPage = 0, count = 2): ArrayBuffer {
 }
 
 const timesMapped = () => readFileSync('/proc/self/maps', 'latin1').split(file).length - 1;
+
+/** Whether some page of this process begins with `marker`. */
+function somePageBegins(marker: Uint8Array): boolean {
+  const memory = openSync('/proc/self/mem', 'r');
+  const chunk = Buffer.alloc(256 * PAGE);
+  try {
+    for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+      const [, from, to] = /^(\w+)-(\w+) rw-p/.exec(line) ?? [];
+      if (from === undefined) continue;
+      const end = Number(`0x${to}`);
+      for (let at = Number(`0x${from}`); at < end; at += chunk.length) {
+        const count = readSync(memory, chunk, 0, Math.min(chunk.length, end - at), at);
+        for (let page = 0; page < count; page += PAGE) {
+          if (chunk.compare(marker, 0, marker.length, page, page + marker.length) === 0)
+            return true;
+        }
+      }
+    }
+    return false;
+  } finally {
+    closeSync(memory);
+  }
+}
+
+describe('allocatePages', () => {
+  test('memory begins at a page and is zeroed', () => {
+    const marker = randomBytes(32);
+    const bytes = new Uint8Array(native.allocatePages(3));
+    expect([bytes.length, bytes.some((byte) => byte !== 0)]).toEqual([3 * PAGE, false]);
+    expect(somePageBegins(marker)).toBe(false);
+    bytes.set(marker, PAGE);
+    expect(somePageBegins(marker)).toBe(true);
+  });
+
+  test('memory goes when nobody uses it any more', () => {
+    const program = `
+      const before = process.memoryUsage().rss;
+      for (let round = 0; round < 20; round++) {
+        new Uint8Array(native.allocatePages(4096)).fill(1);
+        await collect(() => process.memoryUsage().rss < before + (64 << 20));
+      }
+      say('done');`;
+    expect(runScript(file, program)).toEqual({ said: ['done'], status: 'ok' });
+  });
+
+  test('refuses a number of pages that makes no sense', () => {
+    for (const wrong of [0, -1, 1.5, 2 ** 20 + 1, Number.NaN]) {
+      expect(() => native.allocatePages(wrong)).toThrow(RangeError);
+    }
+    expect(() => native.allocatePages('1' as unknown as number)).toThrow(TypeError);
+  });
+});
 
 describe('unmap', () => {
   test('the memory is the file, from the page asked for', () => {

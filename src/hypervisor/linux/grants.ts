@@ -1,6 +1,13 @@
 /** Granting through /dev/xen/gntalloc, mapping and copying grants through /dev/xen/gntdev. */
 import { type DomId, domId, type GrantRef, grantRef } from '../../base/ids.ts';
-import type { CopyBatch, EndNotice, GrantTable, Pages, SharedPages } from '../contract.ts';
+import {
+  type CopyBatch,
+  type EndNotice,
+  type GrantTable,
+  PAGE_SIZE,
+  type Pages,
+  type SharedPages,
+} from '../contract.ts';
 import { GrantCopyBatch } from '../grant-copy.ts';
 import { MappedSharedPages } from '../mapped-pages.ts';
 import { attempt, openDevice } from './errors.ts';
@@ -67,6 +74,10 @@ export class LinuxGrantTable implements GrantTable {
         device.copy(operations, locals, statuses, count),
       ),
     );
+  }
+
+  copyMemory(bytes: number): Uint8Array {
+    return new Uint8Array(loadNative().allocatePages(Math.ceil(bytes / PAGE_SIZE)), 0, bytes);
   }
 
   close(): void {

@@ -111,8 +111,9 @@ export interface NativeTap {
   setAddress(address: Uint8Array): void;
   joinBridge(bridge: string): void;
   /**
-   * Reads what frames there are and have room, each after its header. Two words for each go into
-   * `places`: where it begins in `memory`, and its bytes. Returns how many, or a negative errno.
+   * Reads what frames there are and have room, each at a page of `memory` and after its header. Two
+   * words for each go into `places`: where its header begins, and its bytes with that. Returns how
+   * many, or a negative errno.
    */
   read(memory: Uint8Array, places: Uint32Array): number;
   /** Writes one frame, `header` a virtio-net header and the checksum to begin with; 0 or a negative errno. */
@@ -172,6 +173,8 @@ export interface Native {
   discard(fd: number, position: number, length: number, callback: (result: number) => void): void;
   /** Locks a file by flock(2) without waiting; false when somebody else has the lock. */
   tryLock(fd: number, exclusive: boolean): boolean;
+  /** Zeroed pages of our own, which begin where a page does; they go with the last view of them. */
+  allocatePages(count: number): ArrayBuffer;
   /** Maps pages of an open file, shared and writable. */
   mapFile(fd: number, firstPage: number, count: number): ArrayBuffer;
   /** Detaches mapped memory and unmaps it. Does nothing to a buffer that is detached already. */

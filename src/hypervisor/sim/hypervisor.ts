@@ -57,6 +57,7 @@ export class SimHypervisor implements Hypervisor {
         this.assertOpen();
         return new SimCopyBatch(xen, domain, capacity, () => this.assertOpen());
       },
+      copyMemory: (bytes) => new Uint8Array(bytes),
     };
     this.events = {
       allocateUnbound: (peer) => {

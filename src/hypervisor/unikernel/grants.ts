@@ -65,6 +65,10 @@ export class UnikernelGrantTable implements GrantTable {
     });
   }
 
+  copyMemory(bytes: number): Uint8Array {
+    return new Uint8Array(bytes);
+  }
+
   close(): void {
     this.closed = true;
     for (const pages of [...this.open]) pages.close();

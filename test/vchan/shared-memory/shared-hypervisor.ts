@@ -128,6 +128,9 @@ export class SharedHypervisor implements Hypervisor {
       copyBatch: () => {
         throw new Error('a vchan copies no grants');
       },
+      copyMemory: () => {
+        throw new Error('a vchan copies no grants');
+      },
     };
     this.events = {
       allocateUnbound: () => new SharedChannel(this),
