@@ -104,7 +104,7 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
   );
 }
 
-export const CREATE_ATTEMPTS_MAX = 3;
+export const PVH_ATTEMPTS_MAX = 3;
 
 /** Whether Xen has ended a guest for a triple fault, since it was last asked. */
 export async function tripleFaulted(lab: Lab): Promise<boolean> {
@@ -113,7 +113,7 @@ export async function tripleFaulted(lab: Lab): Promise<boolean> {
 }
 
 /**
- * Does `work`, and once more from its beginning where it has failed and a guest has ended with a triple
+ * Does `work`, and again from its beginning where it has failed and a guest has ended with a triple
  * fault meanwhile: QEMU's emulation of nested hardware virtualisation has such faults.
  *
  * @param cleanUp ends what the work that failed has left
@@ -124,12 +124,13 @@ export async function despiteTripleFaults(
   cleanUp: () => Promise<void>,
 ): Promise<void> {
   await tripleFaulted(lab);
-  try {
-    await work();
-  } catch (error) {
-    if (!(await tripleFaulted(lab))) throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) throw error;
+    }
     await cleanUp();
-    await work();
   }
 }
 
@@ -159,7 +160,7 @@ export class Guest {
       // Ours print what they like; Linux has booted once guest-init.sh says so.
       const sign = config.ramdisk === undefined ? '.' : 'GUEST-UP';
       if (config.type === 'pv' || (await guest.#hasShown(sign))) return guest;
-      if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
+      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
         throw new Error(`${config.name} was gone before it had booted`);
       }
     }

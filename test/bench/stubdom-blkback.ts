@@ -6,7 +6,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CREATE_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
+import { PVH_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
 import { diskLine, Host, PARAVANE, startOurs } from '../../scripts/lab/host.ts';
 import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
@@ -177,7 +177,7 @@ class BlkbackBench {
       try {
         return await this.startOnce(side.form(memory_mib));
       } catch (error) {
-        if (!(error instanceof DomainGone) || attempt === CREATE_ATTEMPTS_MAX) throw error;
+        if (!(error instanceof DomainGone) || attempt === PVH_ATTEMPTS_MAX) throw error;
         if (!(await tripleFaulted(this.host.lab))) throw error;
         process.stderr.write(`${error}: a triple fault\n`);
       }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { CREATE_ATTEMPTS_MAX, Guest, tripleFaulted } from '../../scripts/lab/guest.ts';
+import { Guest, PVH_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
 import { cached, digest } from '../../scripts/lab/initramfs.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import { XS_SET_TARGET } from '../../src/abi/io/xs_wire.ts';
@@ -79,7 +79,7 @@ export class Attacker {
         await attacker.discard();
         throw error;
       }
-      if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
+      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
         throw new Error(`${attacker.guest.name} was gone before it was to end`);
       }
     }

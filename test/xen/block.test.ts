@@ -31,6 +31,8 @@ import {
 import { sharedHost } from './shared-lab.ts';
 
 const KILLS = 20;
+/** A guest that was ended by a triple fault is made again. */
+const MATRIX_LIMIT_MS = 1_200_000;
 
 const GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin';
 
@@ -317,9 +319,13 @@ describe("our back end and Linux's front end", () => {
     { type: 'pv', without: BLOCK_FEATURES, extra: '' },
     { type: 'pvh', without: [], extra: '' },
     { type: 'pvh', without: BLOCK_FEATURES, extra: '' },
-  ] as const)('$type without $without $extra', async (pairing) => {
-    const work = () => useMatrixDisks(pairing);
-    if (pairing.type === 'pv') await work();
-    else await despiteTripleFaults(host.lab, work, forgetMatrix);
-  });
+  ] as const)(
+    '$type without $without $extra',
+    async (pairing) => {
+      const work = () => useMatrixDisks(pairing);
+      if (pairing.type === 'pv') await work();
+      else await despiteTripleFaults(host.lab, work, forgetMatrix);
+    },
+    MATRIX_LIMIT_MS,
+  );
 });

@@ -1,5 +1,5 @@
 /** Stub domains in the lab, made by xl and watched through their consoles. */
-import { CREATE_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
+import { PVH_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 
 /** Emulated, a domain needs its time; a machine under load more. */
@@ -55,7 +55,7 @@ export class StubDomain {
         return (await domain.console()) !== '' || (await domain.#state()) !== 'runs' || undefined;
       });
       if ((await domain.console()) !== '') return domain;
-      if (attempt === CREATE_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
+      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
         throw new Error(`${config.name} has ended before it printed a line\n${lab.lastSeen()}`);
       }
       await domain.destroy();
