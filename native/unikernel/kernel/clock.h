@@ -10,7 +10,7 @@ void clock_init(void);
 /* The same after a pause: the time before it goes on. */
 void clock_resume(void);
 
-/* Nanoseconds since Xen started, before the first pause; never goes back. */
+/* Nanoseconds since Xen started; a pause takes no time, and it never goes back. */
 uint64_t clock_now(void);
 
 /* Nanoseconds for which we have had a processor; never goes back. */

@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Uses the ring that the toolstack made, if it did. Before that, words go to the debug port and the
- * first serial port. */
+/* Uses the ring that the toolstack made, if it did, and after a pause the next one. Before that, words go
+ * to the debug port and the first serial port. */
 void console_init(void);
 
 void console_write(const char *text, size_t length);

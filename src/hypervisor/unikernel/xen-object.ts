@@ -22,7 +22,7 @@ export interface XenObject {
   readonly consolePort: number;
   readonly commandLine: string;
 
-  /** Since Xen started. */
+  /** Since Xen started; a pause takes no time. */
   now_ms(): number;
   /** Since 1970. */
   wallclock_ms(): number;
