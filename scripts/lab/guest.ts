@@ -118,11 +118,11 @@ export async function tripleFaulted(lab: Lab): Promise<boolean> {
  *
  * @param cleanUp ends what the work that failed has left
  */
-export async function despiteTripleFaults(
+export async function despiteTripleFaults<T>(
   lab: Lab,
-  work: () => Promise<void>,
-  cleanUp: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<T>,
+  cleanUp: () => Promise<unknown>,
+): Promise<T> {
   await tripleFaulted(lab);
   for (let attempt = 1; ; attempt++) {
     try {
