@@ -1,6 +1,7 @@
 // Reads and writes of one open file, any number at a time. What the page cache can do at once is done
 // at once, without a thread in between; all else is left to libuv's threads at the end of the turn of
-// the event loop, neighbours together, and what these have done between two turns is told in one call.
+// the event loop, neighbours together and small writes together, and what these have done between two
+// turns is told in one call.
 #include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -26,6 +27,9 @@ constexpr size_t kToldMax = 128;
 constexpr size_t kLengthMax = INT32_MAX;
 // Bytes that neighbours have between them: beyond it several threads are faster.
 constexpr size_t kGroupMax = 1 << 20;
+// The same for writes that are none. What they do is put bytes into the page cache, for few of which
+// it is not worth to wake a thread; a read that a thread has to do waits for a disk, and does it alone.
+constexpr size_t kScatteredWritesMax = 1 << 16;
 
 // How a transfer ended.
 struct Ended {
@@ -53,7 +57,7 @@ struct Transfer {
   int error;
 };
 
-// Transfers on their way through a thread, each of which begins where the one before ends.
+// Transfers on their way through a thread, which does one after the other, and neighbours at once.
 struct Group {
   uv_work_t work;
   Core *core;
@@ -115,6 +119,12 @@ ssize_t moveOnce(const Transfer &transfer, int flags) {
 
 bool isDone(const Transfer &transfer) { return transfer.first == transfer.buffers.size(); }
 
+// Whether `next` begins where `before` ends.
+bool follows(const Transfer &before, const Transfer &next) {
+  const off_t end = before.position + static_cast<off_t>(before.length - before.moved);
+  return before.isWrite == next.isWrite && end == next.position;
+}
+
 // Off the event loop. What one of the group fails with is its own.
 void moveAll(uv_work_t *work) {
   const auto &members = static_cast<Group *>(work->data)->members;
@@ -127,6 +137,7 @@ void moveAll(uv_work_t *work) {
     buffers.clear();
     for (size_t i = at; i < members.size(); i++) {
       const Transfer &member = *members[i];
+      if (i > at && !follows(*members[i - 1], member)) break;
       buffers.insert(buffers.end(), member.buffers.begin() + static_cast<ptrdiff_t>(member.first),
                      member.buffers.end());
     }
@@ -276,7 +287,7 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
     for (auto &next : core->waiting) {
       length += next->length;
       vectors += next->buffers.size();
-      if (group != nullptr && follows(*group->members.back(), *next) && length <= kGroupMax &&
+      if (group != nullptr && mayJoin(*group->members.back(), *next, length) &&
           vectors <= IOV_MAX) {
         group->members.push_back(std::move(next));
         continue;
@@ -292,9 +303,10 @@ class FileQueue : public Napi::ObjectWrap<FileQueue> {
     startGroup(std::move(group));
   }
 
-  static bool follows(const Transfer &before, const Transfer &next) {
-    const off_t end = before.position + static_cast<off_t>(before.length - before.moved);
-    return before.isWrite == next.isWrite && end == next.position;
+  // Whether one thread does both. `length` is that of the group with `next`.
+  static bool mayJoin(const Transfer &last, const Transfer &next, size_t length) {
+    if (follows(last, next)) return length <= kGroupMax;
+    return last.isWrite && next.isWrite && length <= kScatteredWritesMax;
   }
 
   static void startGroup(std::unique_ptr<Group> group) {

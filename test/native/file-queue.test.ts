@@ -105,6 +105,32 @@ test('what was written to any place in any pieces is there, and read in any othe
   );
 });
 
+test('writes and reads of one turn, at places in any order, each move their own bytes', async () => {
+  const block = 512;
+  const places = fc.shuffledSubarray(Array.from({ length: SIZE / block }, (_, index) => index));
+  await fc.assert(
+    fc.asyncProperty(places, fc.array(fc.boolean()), async (blocks, writes) => {
+      const expected = readFileSync(path);
+      const memories = blocks.map((_, id) => new Uint8Array(block).fill(id + 1));
+      told.clear();
+      for (const [id, place] of blocks.entries()) {
+        const isWrite = writes[id % 8] ?? true;
+        if (isWrite) expected.set(memories[id]!, place * block);
+        const result = queue.begin(id, isWrite, place * block, [memories[id]!]);
+        if (result !== -EINPROGRESS) told.set(id, result);
+      }
+      await untilTold(blocks.length);
+      expect([...told.values()].every((moved) => moved === block)).toBe(true);
+      const after = readFileSync(path);
+      expect(after.equals(expected)).toBe(true);
+      for (const [id, place] of blocks.entries()) {
+        expect(after.subarray(place * block, (place + 1) * block).equals(memories[id]!)).toBe(true);
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
+
 test('a read beyond the end of the file moves what there is', async () => {
   expect(await move(false, SIZE - 100, [new Uint8Array(60), new Uint8Array(60)])).toBe(100);
   expect(await move(false, 2 * SIZE, [new Uint8Array(60)])).toBe(0);
