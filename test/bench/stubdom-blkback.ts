@@ -36,9 +36,9 @@ const IMAGE_MIB = 128;
 const VDEV = 'xvdb';
 /** The second process of dom0 beside the one that serves the driver domains. */
 const TYPE = 'bench';
-const LIMIT_S = 180;
+const LIMIT_S = 300;
 const DISK_LIMIT_S = 60;
-const COMMAND_LIMIT_MS = 300_000;
+const COMMAND_LIMIT_MS = 400_000;
 
 const IMAGE_SIZE = 'blkback: image, kernel included';
 const LEAST = 'blkback: least memory';
@@ -203,7 +203,9 @@ class BlkbackBench {
       { timeout_ms: COMMAND_LIMIT_MS },
     );
     if (code === 3) throw new DomainGone('the domain has ended before it was ready');
-    if (code !== 0) throw new Error(`the domain was not ready within ${LIMIT_S} s`);
+    if (code !== 0) {
+      throw new Error(`the domain was not ready within ${LIMIT_S} s:\n${await this.console()}`);
+    }
     return Number(stdout) / 1000;
   }
 
