@@ -167,7 +167,7 @@ describe('after a kill', () => {
   });
 
   test('what was written while there was no room is kept as soon as there is', async () => {
-    sim.journal.room = sim.journal.length + 100;
+    sim.journal.room = 100;
     for (const name of ['a', 'b', 'c']) await sim.ask(tools, XS_WRITE, `/${name}|1`);
     expect(
       sim.log.filter((line) => line.startsWith('error: the journal cannot be kept')),
@@ -177,6 +177,17 @@ describe('after a kill', () => {
     expect(sim.log).toContain('info: the journal is kept again');
     sim.kill();
     expect(await sim.reply(sim.socket(), XS_READ, '/c|')).toBe('1');
+  });
+
+  test('where there is no room any more what is outdated goes, and nothing is lost', async () => {
+    await sim.ask(tools, XS_WRITE, '/a|1');
+    sim.journal.room = sim.journal.length + 100;
+    const { rewrites } = sim.journal;
+    for (let i = 0; i < 20; i++) await sim.ask(tools, XS_WRITE, `/a|${i}`);
+    expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([]);
+    expect(sim.journal.rewrites).toBeGreaterThan(rewrites);
+    sim.kill();
+    expect(await sim.reply(sim.socket(), XS_READ, '/a|')).toBe('19');
   });
 
   test('it serves while there is no room for a journal from the start', async () => {
