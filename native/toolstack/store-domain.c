@@ -34,6 +34,9 @@
 #define JOURNAL_PAGES_MIN 16
 #define JOURNAL_PAGES_MAX 32000
 
+#define LOOK_US 100000
+#define LOOKS_MAX 100
+
 #define GIB (1ULL << 30)
 #define LAPIC_ADDRESS 0xfee00000ULL
 #define SPECIAL_PAGES_END ((uint64_t)X86_HVM_END_SPECIAL_REGION << XC_PAGE_SHIFT)
@@ -111,6 +114,15 @@ static bool prepare(xc_interface *xen, struct xc_dom_image *image, const struct 
     return true;
 }
 
+/* A domain that has ended has its domid until all of its memory is free. */
+static bool create_soon(xc_interface *xen, struct xen_domctl_createdomain *config, uint32_t *domid) {
+    for (unsigned looks = 0; xc_domain_create(xen, domid, config) != 0; looks++) {
+        if (errno != EEXIST || looks == LOOKS_MAX) return false;
+        usleep(LOOK_US);
+    }
+    return true;
+}
+
 static bool create(xc_interface *xen, const struct request *request, uint32_t *domid) {
     struct xen_domctl_createdomain config = {
         .flags = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
@@ -125,9 +137,7 @@ static bool create(xc_interface *xen, const struct request *request, uint32_t *d
     const unsigned long limit_kib =
         request->memory_mib * KIB_PER_MIB + X86_HVM_NR_SPECIAL_PAGES * XC_PAGE_SIZE / 1024;
 
-    if (xc_domain_create(xen, domid, &config) != 0) {
-        return failed("Xen makes no store domain");
-    }
+    if (!create_soon(xen, &config, domid)) return failed("Xen makes no store domain");
     if (xc_domain_max_vcpus(xen, *domid, config.max_vcpus) == 0 &&
         xc_domain_setmaxmem(xen, *domid, limit_kib) == 0) {
         return true;

@@ -1,6 +1,17 @@
 /** `paravane run store-domain`. */
+import { InvalidArgumentError } from 'commander';
 import { byteCount, wholeNumber } from './option-values.ts';
 import type { Service } from './run-command.ts';
+
+/** A grant for each page of it, of which Xen allows a domain some 32,000 by default. */
+const JOURNAL_MIN = 64 << 10;
+const JOURNAL_MAX = 120 << 20;
+
+function journalSize(argument: string): number {
+  const bytes = byteCount(argument);
+  if (bytes >= JOURNAL_MIN && bytes <= JOURNAL_MAX) return bytes;
+  throw new InvalidArgumentError('it is from 64k to 120M.');
+}
 
 export const storeDomainService: Service = {
   name: 'store-domain',
@@ -13,7 +24,7 @@ export const storeDomainService: Service = {
       .option(
         '--journal <bytes>',
         'memory for what must outlive it: twice its state, and more while much changes',
-        byteCount,
+        journalSize,
         8 << 20,
       )
       .addHelpText(

@@ -37,7 +37,7 @@ class StoreHost implements StoreToolstack {
   greeting = '';
   running: SimGuest | undefined;
   xenstored: Xenstored | undefined;
-  private readonly journal: SimDomain;
+  readonly journal: SimDomain;
   private readonly journalPages: SharedPages;
   private readonly kernelPage: SharedPages;
   private readonly kernelChannel: EventChannel;
@@ -225,6 +225,15 @@ describe('a store domain that is kept', () => {
     expect(parts.map((line) => line.length)).toEqual([1017, 520]);
     await end();
     expect(host.log).toContain('info: xenstored: and more');
+  });
+
+  test('whose journal is destroyed works on, and the log says what that means', async () => {
+    host.journal.kill();
+    await passes(LONG_MS);
+    expect(await host.world.finish(client.read('/tool/xenstored/domid'))).toBe('1');
+    const lines = host.log.filter((line) => line.includes('with the journal was destroyed'));
+    expect(lines).toEqual([expect.stringMatching(/^error: .* all of xenstore ends with/)]);
+    await end();
   });
 
   test('has its domid free as soon as it has ended, though its console is read', async () => {

@@ -22,6 +22,8 @@ export interface StoreKeeperParts {
 
 /** How often the domain is looked at: how long nobody notices its end at most. */
 const LOOK_MS = 100;
+/** After a look that has failed. */
+const PATIENT_LOOK_MS = 2000;
 const PAUSE_MIN_MS = 100;
 
 export class StoreDomainKeeper {
@@ -34,6 +36,7 @@ export class StoreDomainKeeper {
   /** The operator wants another image. */
   private replaces = false;
   private hasEnded = false;
+  private hasLostJournal = false;
   private closed = false;
 
   private constructor(parts: StoreKeeperParts, domain: StoreDomain) {
@@ -77,16 +80,17 @@ export class StoreDomainKeeper {
   private async guardedLook(): Promise<void> {
     try {
       await this.look();
+      this.lookAgain();
     } catch (error) {
       this.parts.log.error(`the store domain: ${errorMessage(error)}`);
+      this.lookAgain(PATIENT_LOOK_MS);
     }
-    this.lookAgain();
   }
 
-  private lookAgain(): void {
+  private lookAgain(delay_ms = LOOK_MS): void {
     if (this.closed) return;
     this.timer?.cancel();
-    this.timer = this.parts.clock.after(LOOK_MS, () => this.stepper.wake());
+    this.timer = this.parts.clock.after(delay_ms, () => this.stepper.wake());
   }
 
   /** Looks how the domain is, and does the next thing that follows. */
@@ -101,11 +105,26 @@ export class StoreDomainKeeper {
       log.error('the store domain has ended', { domid, reason: info.shutdownReason });
       this.ended();
       await toolstack.destroy(domid);
-    } else if (this.replaces) {
+      return;
+    }
+    this.lookAtJournal();
+    if (this.replaces) {
       log.info('the store domain is replaced', { domid });
       this.ended();
       await toolstack.destroy(domid);
     }
+  }
+
+  /** Nobody but an operator ends that domain, by mistake. */
+  private lookAtJournal(): void {
+    if (this.hasLostJournal) return;
+    const { domid, journal } = this.domain;
+    const info = this.parts.domainControl.info(journal);
+    this.hasLostJournal = info === undefined || info.dying;
+    if (!this.hasLostJournal) return;
+    const what =
+      'the domain with the journal was destroyed: all of xenstore ends with the store domain';
+    this.parts.log.error(what, { domid, journal });
   }
 
   /** Lets go of it: Xen keeps its domid as long as somebody has a page of it. */
@@ -134,6 +153,7 @@ export class StoreDomainKeeper {
     const { log } = this.parts;
     this.hasEnded = false;
     this.replaces = false;
+    this.hasLostJournal = false;
     this.attempts.succeeded();
     log.info('the store domain runs', { domid: domain.domid, journal: domain.journal });
     try {
