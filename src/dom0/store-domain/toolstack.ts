@@ -29,8 +29,8 @@ export interface StoreDomainForm {
   readonly journalBytes: number;
 }
 
-/** What the program says of a domain; `undefined` where it has found none. */
-function parseDomain(line: string): StoreDomain | undefined {
+/** What the program says of a domain; `undefined` where it has found none. Throws EIO on anything else. */
+export function parseDomain(line: string): StoreDomain | undefined {
   if (line === '') return undefined;
   const numbers = line.trim().split(' ').map(Number);
   const [domid, journal, consoleFrame, consolePort] = numbers;
