@@ -34,6 +34,10 @@
 #define JOURNAL_PAGES_MIN 16
 #define JOURNAL_PAGES_MAX 32000
 
+/* To take up a large state is one turn of the script, and the host may be busy: a store domain that were
+ * ended for it would be started again and again. */
+#define TURN_LIMIT_MS 60000
+
 #define LOOK_US 100000
 #define LOOKS_MAX 100
 
@@ -184,14 +188,15 @@ static bool have_journal(xc_interface *xen, unsigned long pages, uint32_t domid,
 /* Begins with the domain `domid`, which is paused. */
 static bool equip(xc_interface *xen, int backend, struct xc_dom_image *image,
                   const struct request *request, uint32_t domid) {
-    char command_line[128];
+    char command_line[160];
     struct journal journal;
 
     if (!have_journal(xen, request->journal_pages, domid, &journal)) return false;
     const int port = kernel_port(xen, backend, domid);
     if (port < 0) return false;
-    snprintf(command_line, sizeof command_line, "--event %d --journal-domid %u --journal-pages %lu",
-             port, journal.domid, journal.pages);
+    snprintf(command_line, sizeof command_line,
+             "--event %d --journal-domid %u --journal-pages %lu turn_limit_ms=%d", port, journal.domid,
+             journal.pages, TURN_LIMIT_MS);
     if (!build(xen, image, request, domid, command_line)) return false;
     /* It is the one whom Xen tells of domains that have ended. */
     if (xc_domain_set_virq_handler(xen, domid, VIRQ_DOM_EXC) != 0 ||
