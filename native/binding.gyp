@@ -30,6 +30,13 @@
       "sources": ["toolstack/create-domain.c"],
       "cflags": ["-Wall", "-Wextra"],
       "libraries": ["-lxenlight", "-lxentoollog"]
+    },
+    {
+      "target_name": "store-domain",
+      "type": "executable",
+      "sources": ["toolstack/store-domain.c", "toolstack/journal-domain.c"],
+      "cflags": ["-Wall", "-Wextra"],
+      "libraries": ["-lxenguest", "-lxenctrl", "-lxenforeignmemory", "-lxentoollog"]
     }
   ]
 }

@@ -152,6 +152,17 @@ export class Host {
     return host;
   }
 
+  /** As `start`, with a store domain that `paravane run store-domain` keeps in place of a process. */
+  static async startOnKeptStore(lab: Lab, image: string): Promise<Host> {
+    const host = new Host(lab);
+    await lab.run('mkdir -p /var/lib/xen /run/xen');
+    await host.#run('store-domain', '--image', image);
+    await lab.run('xen-init-dom0');
+    await favour(lab, '0');
+    await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
+    return host;
+  }
+
   /** The C daemons and kernel back ends that run in dom0: none, if all goes well. */
   async foreignParts(): Promise<string[]> {
     const running = await this.lab.run('cat /proc/[0-9]*/comm; cut -d" " -f1 /proc/modules');

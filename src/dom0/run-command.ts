@@ -4,8 +4,8 @@ import type { Log, LogLevel } from '../base/log.ts';
 
 /** A service that serves. */
 export interface RunningService {
-  /** What SIGHUP asks for. */
-  readonly reopenLogs?: () => void;
+  /** What SIGHUP asks for: that something is read or opened anew. */
+  readonly onHangup?: () => void;
   close(): void | Promise<void>;
 }
 
@@ -38,10 +38,7 @@ async function serve(service: Service, options: OptionValues, log: Log): Promise
   const { announceReady, endSignal, writePidFile } = await import('../node/daemon.ts');
   const signalled = endSignal(log);
   const running = await service.start(options, log);
-  const onHangup = () => {
-    log.info('opening the logs again');
-    running.reopenLogs?.();
-  };
+  const onHangup = () => running.onHangup?.();
   try {
     const removePidFile =
       options.pidFile === undefined ? () => {} : writePidFile(options.pidFile as string);

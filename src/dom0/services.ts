@@ -3,6 +3,7 @@ import { blkbackService } from './run-blkback.ts';
 import type { Service } from './run-command.ts';
 import { driverDomainService } from './run-driver-domain.ts';
 import { netbackService } from './run-netback.ts';
+import { storeDomainService } from './run-store-domain.ts';
 import { xenconsoledService } from './run-xenconsoled.ts';
 import { xenstoredService } from './run-xenstored.ts';
 
@@ -12,4 +13,5 @@ export const services: readonly Service[] = [
   blkbackService,
   netbackService,
   driverDomainService,
+  storeDomainService,
 ];

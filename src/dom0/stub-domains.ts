@@ -42,7 +42,13 @@ export const stubDomains: readonly StubDomain[] = [
     name: 'xenstored',
     summary: 'serve xenstore from a domain of its own',
     onCrash: 'restart',
-    unikernel: { memory_mib: 8 },
+    unikernel: {
+      memory_mib: 8,
+      config: [
+        '# This is for a look at it. The xenstored of a host is not started by xl:',
+        '# paravane run store-domain --image /path/to/xenstored.elf',
+      ],
+    },
   },
   {
     name: 'blkback',

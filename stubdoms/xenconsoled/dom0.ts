@@ -39,7 +39,10 @@ export interface XenconsoledSettings
   readonly xenstoreSocket?: string | undefined;
 }
 
-export type XenconsoledProcess = Pick<Xenconsoled, 'reopenLogs' | 'close'>;
+export interface XenconsoledProcess extends Pick<Xenconsoled, 'close'> {
+  /** Opens the logs again. */
+  readonly onHangup: () => void;
+}
 
 function choice(name: ConsoleChoiceName): ConsoleChoice {
   return { guest: name === 'guest' || name === 'all', hv: name === 'hv' || name === 'all' };
@@ -80,7 +83,11 @@ export async function openXenconsoled(
       await daemon.close();
       held.close();
     };
-    return { reopenLogs: () => daemon.reopenLogs(), close };
+    const onHangup = () => {
+      log.info('opening the logs again');
+      daemon.reopenLogs();
+    };
+    return { onHangup, close };
   } catch (error) {
     held.close();
     throw error;

@@ -1,8 +1,8 @@
 /** What can take the place of the xenstored of a stub domain: that of another image. */
 import { XenError } from '../../src/base/errors.ts';
 import { granted } from '../../src/hypervisor/unikernel/errors.ts';
-import type { KeptBytes } from '../../src/hypervisor/unikernel/kept-bytes.ts';
 import type { XenObject } from '../../src/hypervisor/unikernel/xen-object.ts';
+import type { JournalStorage } from '../../src/xenstored/journal/storage.ts';
 import type { Succession } from '../../src/xenstored/live-update.ts';
 import { encodeState } from '../../src/xenstored/state-encoding.ts';
 
@@ -10,10 +10,10 @@ import { encodeState } from '../../src/xenstored/state-encoding.ts';
 const NO_LISTENER = -1;
 
 /**
- * Of the image its script alone is run, by the kernel and the engine that are there. It finds the state in
- * `kept`; if it fails at once, the present script takes it up again.
+ * Of the image its script alone is run, by the kernel and the engine that are there. It finds the state
+ * where the journal was; if it fails at once, the present script takes it up again.
  */
-export function successionOf(xen: XenObject, kept: KeptBytes): Succession {
+export function successionOf(xen: XenObject, storage: JournalStorage): Succession {
   const operation = 'live update';
   return {
     find(program) {
@@ -27,10 +27,10 @@ export function successionOf(xen: XenObject, kept: KeptBytes): Succession {
           granted(operation, xen.prepareNext(program), { ENOENT: detail });
         },
         takeOver(state) {
-          const rewrite = kept.beginRewrite();
+          const rewrite = storage.beginRewrite();
           try {
             rewrite.append(encodeState({ state, listener: NO_LISTENER }));
-            rewrite.replace(kept.length);
+            rewrite.replace(storage.length);
           } catch (error) {
             rewrite.abandon();
             throw error;

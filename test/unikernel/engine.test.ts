@@ -53,6 +53,9 @@ describe.each<EventAbi>(['FIFO', 'two-level'])('with the %s ABI of events', (abi
           xen.unmask(port);
         },
         () => {
+          // Timers and events take turns.
+          const all = [...raised.values()].reduce((sum, count) => sum + count, 0);
+          if (all < (rounds + 1) * opened.length) return xen.wakeAt(xen.now_ms());
           xen.print(counts(opened) + ' ' + counts(bound) + '; ');
           rounds += 1;
           if (rounds === 3) return [...opened, ...bound].forEach((port) => xen.closePort(port));
@@ -150,6 +153,31 @@ describe('a script that another takes the place of', () => {
 });
 
 describe('a script', () => {
+  test('whose events do not end has its timers in time, too', async () => {
+    const { reason, console } = await runScript(`
+      const opened = xen.allocateUnbound(xen.domid);
+      const bound = xen.bindInterdomain(xen.domid, opened);
+      let events = 0;
+      let timers = 0;
+      xen.listen(
+        (port) => {
+          events += 1;
+          xen.unmask(port);
+          xen.notify(port);
+          if (events > 100000) throw new Error('no timer rings');
+        },
+        () => {
+          timers += 1;
+          if (timers < 100) return xen.wakeAt(xen.now_ms());
+          xen.print((events > 0) + ' ' + timers);
+          xen.shutDown(0);
+        },
+      );
+      xen.wakeAt(xen.now_ms());`);
+    expect(console).toBe('true 100');
+    expect(reason).toBe(SHUTDOWN_poweroff);
+  });
+
   test('that has nothing to wait for ends its domain', async () => {
     const end = await runScript("xen.print('done\\n');");
     expect(end).toEqual({ reason: SHUTDOWN_poweroff, console: 'done\n' });

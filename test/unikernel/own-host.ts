@@ -12,7 +12,7 @@ export function startOwnStore(
   hypervisor: Hypervisor,
   clock: Clock,
   log: Log,
-  more: Pick<XenstoredParts, 'journal'> = {},
+  more: Pick<XenstoredParts, 'journal' | 'state'> = {},
 ): XenstoreClient {
   const { domid, grants, events } = hypervisor;
   const page = grants.share(domid, 1, 'read-write');

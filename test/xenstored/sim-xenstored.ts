@@ -13,7 +13,7 @@ import type { Successor } from '../../src/xenstored/live-update.ts';
 import { DEFAULT_OPTIONS, type XenstoredOptions } from '../../src/xenstored/options.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 import type { ServerState } from '../../src/xenstored/state.ts';
-import { Killed, MemoryJournal } from './journal/memory-journal.ts';
+import { Killed, MemoryJournal, type MortalJournal } from './journal/memory-journal.ts';
 import { LinuxFront } from './linux-front.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -38,12 +38,12 @@ const EPOCH = 'boot';
 const nothing = () => new Uint8Array(0);
 const handover = (fd: number) => ({ fd, unread: nothing, unsent: nothing });
 
-export class SimXenstored {
+export class SimXenstored<Journal extends MortalJournal = MemoryJournal> {
   readonly world: SimWorld;
   xenstored: Xenstored;
   /** What was logged, as `warn: message`. */
   readonly log: string[] = [];
-  readonly journal = new MemoryJournal();
+  readonly journal: Journal;
   readonly guests = new Map<number, SimGuest>();
   /** What a live update would start, by its file. */
   readonly successors = new Map<string, Successor>();
@@ -57,7 +57,13 @@ export class SimXenstored {
   private readonly kernelChannel: EventChannel;
   private readonly rings: RawClient[] = [];
 
-  constructor(options: Partial<XenstoredOptions> = {}, seed = 1) {
+  /** @param journal in memory that has no end, unless given */
+  constructor(
+    options: Partial<XenstoredOptions> = {},
+    seed = 1,
+    journal: MortalJournal = new MemoryJournal(),
+  ) {
+    this.journal = journal as Journal;
     this.world = new SimWorld({ seed });
     this.dom0 = this.world.createDomain();
     this.options = options;

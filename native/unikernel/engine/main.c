@@ -163,14 +163,19 @@ static bool is_news(evtchn_port_t port) {
 }
 
 static void serve(JSContext *context) {
+  bool is_kept_waiting = false;
   while (!restarts && (holds > 0 || timer_deadline != UINT64_MAX)) {
-    if (end_deadline <= clock_now()) break;
-    const long port = events_next();
+    const uint64_t now = clock_now();
+    if (end_deadline <= now) break;
+    /* Where both are there, they take turns: neither may hold up the other for good. */
+    const bool rings = timer_deadline <= now;
+    const long port = rings && is_kept_waiting ? -1 : events_next();
+    is_kept_waiting = rings && port >= 0;
     if (port >= 0) {
       if (!is_news(port)) continue;
       JSValue number = JS_NewInt64(context, port);
       call(context, listeners.event, 1, &number);
-    } else if (timer_deadline <= clock_now()) {
+    } else if (rings) {
       timer_deadline = UINT64_MAX;
       call(context, listeners.timer, 0, NULL);
     } else {

@@ -37,7 +37,12 @@ __attribute__((noreturn)) void domain_crash(void) { domain_shutdown(3); }
 
 void console_init(void) {}
 
-void console_write(const char *text, size_t length) { fwrite(text, 1, length, stdout); }
+/* What was printed is seen also if the process is killed. */
+void console_write(const char *text, size_t length) {
+  fwrite(text, 1, length, stdout);
+  fflush(stdout);
+}
+
 bool console_has_input(void) { return false; }
 uint32_t console_port(void) { return 0; }
 

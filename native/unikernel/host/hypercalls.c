@@ -125,9 +125,19 @@ static int16_t copy_one(const struct gnttab_copy *copy) {
   return GNTST_okay;
 }
 
+/* The domain finds its own grants itself. */
+static int16_t map_one(struct gnttab_map_grant_ref *map) {
+  if (map->dom != HOST_PEER_DOMID) return GNTST_bad_domain;
+  map->handle = map->ref;
+  const bool granted = map->ref >= GNTTAB_NR_RESERVED_ENTRIES &&
+                       host_place_peer_page(map->host_addr, map->ref - GNTTAB_NR_RESERVED_ENTRIES);
+  return granted ? GNTST_okay : GNTST_bad_gntref;
+}
+
 static long grant_table_op(unsigned command, void *operations, unsigned count) {
   struct gnttab_query_size *size = operations;
   struct gnttab_map_grant_ref *map = operations;
+  struct gnttab_unmap_grant_ref *unmap = operations;
   struct gnttab_copy *copy = operations;
   switch (command) {
     case GNTTABOP_query_size:
@@ -135,8 +145,10 @@ static long grant_table_op(unsigned command, void *operations, unsigned count) {
       size->status = GNTST_okay;
       return 0;
     case GNTTABOP_map_grant_ref:
-      /* The domain finds its own grants itself, and there is no other. */
-      for (unsigned i = 0; i < count; i++) map[i].status = GNTST_bad_domain;
+      for (unsigned i = 0; i < count; i++) map[i].status = map_one(&map[i]);
+      return 0;
+    case GNTTABOP_unmap_grant_ref:
+      for (unsigned i = 0; i < count; i++) host_remove_peer_page(unmap[i].host_addr);
       return 0;
     case GNTTABOP_copy:
       for (unsigned i = 0; i < count; i++) copy[i].status = copy_one(&copy[i]);

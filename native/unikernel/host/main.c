@@ -1,6 +1,6 @@
-/* host [--two-level] [--snapshot] BUNDLE [OPTION...]: runs a bundle as a stub domain would, over the small
- * Xen of this process, which may be one without the FIFO ABI of events, and whose toolstack suspends a
- * domain for a snapshot alone. The options are the domain's command line. The exit status is the reason
+/* host [--two-level] [--snapshot] [--peer=FILE] BUNDLE [OPTION...]: runs a bundle as a stub domain would,
+ * over the small Xen of this process, which may be one without the FIFO ABI of events, and whose toolstack
+ * suspends a domain for a snapshot alone. A peer grants the pages of the file. The options are the domain's command line. The exit status is the reason
  * of its end. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "xen.h"
 
 #define COMMAND_LINE_MAX 1024
+#define PEER_FLAG "--peer="
 
 /* There is none in the program itself. */
 const uint8_t bundle_start[1], bundle_end[0];
@@ -49,9 +50,12 @@ int main(int count, char **arguments) {
   for (; count > 1 && arguments[1][0] == '-'; arguments++, count--) {
     if (strcmp(arguments[1], "--two-level") == 0) upcall_refuse_fifo();
     if (strcmp(arguments[1], "--snapshot") == 0) host_take_snapshots();
+    if (strncmp(arguments[1], PEER_FLAG, strlen(PEER_FLAG)) == 0) {
+      host_open_peer(arguments[1] + strlen(PEER_FLAG));
+    }
   }
   if (count < 2) {
-    fprintf(stderr, "usage: host [--two-level] [--snapshot] BUNDLE [OPTION...]\n");
+    fprintf(stderr, "usage: host [--two-level] [--snapshot] [--peer=FILE] BUNDLE [OPTION...]\n");
     return 2;
   }
   read_module(arguments[1]);

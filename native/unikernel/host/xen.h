@@ -1,8 +1,9 @@
-/* A small Xen inside of the process, with one domain: enough to run the kernel's own event channels,
- * grants and mappings, and the script above them, where there is no Xen. */
+/* A small Xen inside of the process, with one domain that runs: enough to run the kernel's own event
+ * channels, grants and mappings, and the script above them, where there is no Xen. */
 #ifndef XEN_H
 #define XEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The number of the one domain, which is another one after each pause. */
@@ -22,6 +23,14 @@ void host_reset_domain(void);
 
 /* Makes the memory and fills the pool. */
 void host_memory_init(void);
+
+/* Another domain, which only grants its pages: those of a file, in order, behind the reserved grants. */
+#define HOST_PEER_DOMID 9
+#define HOST_PEER_PAGES_MAX 1024
+void host_open_peer(const char *path);
+/* Lets guest-physical `frame_address` stand for the peer's page; false where it has none with that index. */
+bool host_place_peer_page(uint64_t frame_address, unsigned index);
+void host_remove_peer_page(uint64_t frame_address);
 
 /* Lets guest-physical `frame_address` stand for page `index` of Xen's own. */
 void host_place_grant_frame(uint64_t frame_address, unsigned index);

@@ -4,7 +4,7 @@
  * an operator asks for, is final.
  */
 import { SHUTDOWN_poweroff } from '../../abi/sched.ts';
-import { type Clock, sleep } from '../../base/clock.ts';
+import type { Clock } from '../../base/clock.ts';
 import { errorCode, errorMessage } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
 import type { Log } from '../../base/log.ts';
@@ -13,6 +13,7 @@ import { CRASH_KEY } from '../../xenbus/crash-report.ts';
 import { Stepper } from '../../xenbus/stepper.ts';
 import { domainHome, parentPath } from '../../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes, XenstoreWatch } from '../../xenstore/xenstore.ts';
+import { Attempts } from '../attempts.ts';
 import { findDomain } from '../domain-name.ts';
 import { restoreDevices } from './devices.ts';
 import type { Toolstack } from './toolstack.ts';
@@ -27,14 +28,8 @@ export interface KeeperParts {
 
 /** How often a domain is looked at while it is torn down. */
 const LOOK_MS = 100;
-/**
- * Before a domain is made again. libxl refuses a domid within the second in which it was given up. Each
- * further try waits twice as long, so that a domain that ends as soon as it runs does not keep dom0 busy.
- */
+/** libxl refuses a domid within the second in which it was given up. */
 const PAUSE_MIN_MS = 1100;
-const PAUSE_MAX_MS = 20_000;
-/** One that has lived for so long has not ended for the reason for which the last one did. */
-const SETTLED_MS = 60_000;
 
 /** Where domids are kept, for a keeper that begins after its domain has ended. */
 const RECORDS = '/tool/paravane/driver-domain';
@@ -46,9 +41,7 @@ export class DriverDomainKeeper {
   private readonly stepper: Stepper;
   private domid: DomId | undefined;
   private watch: XenstoreWatch | undefined;
-  private started_ms = 0;
-  /** How often in a row it was tried to make the domain, none of which has settled. */
-  private attempts = 0;
+  private readonly attempts: Attempts;
   /** The operator has shut the domain down. */
   private over = false;
   private closed = false;
@@ -56,6 +49,7 @@ export class DriverDomainKeeper {
   private constructor(parts: KeeperParts, name: string) {
     this.parts = parts;
     this.name = name;
+    this.attempts = new Attempts(parts.clock, PAUSE_MIN_MS);
     this.stepper = new Stepper(() => this.guardedLook());
   }
 
@@ -134,17 +128,13 @@ export class DriverDomainKeeper {
   }
 
   private async makeAgain(): Promise<void> {
-    const { clock } = this.parts;
-    if (clock.now_ms() - this.started_ms > SETTLED_MS) this.attempts = 0;
-    const pause_ms = Math.min(PAUSE_MIN_MS * 2 ** this.attempts, PAUSE_MAX_MS);
-    this.attempts++;
-    await sleep(clock, pause_ms);
+    await this.attempts.next();
     if (!this.closed) await this.make();
   }
 
   /** Makes the domain, gives it what it served, and lets it run. */
   private async make(): Promise<void> {
-    const { xenstore, toolstack, clock, log } = this.parts;
+    const { xenstore, toolstack, log } = this.parts;
     const domid = await toolstack.create(this.domid);
     this.domid = domid;
     try {
@@ -157,7 +147,7 @@ export class DriverDomainKeeper {
       await toolstack.destroy(domid);
       throw error;
     }
-    this.started_ms = clock.now_ms();
+    this.attempts.succeeded();
   }
 
   private lookAgain(): void {

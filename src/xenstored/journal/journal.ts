@@ -100,9 +100,7 @@ export class Journal {
   /** Takes no more. What was committed stays. Idempotent. */
   close(): void {
     this.closed = true;
-    this.timer?.cancel();
-    this.rewriting?.rewrite.abandon();
-    this.rewriting = undefined;
+    this.abandonRewrite();
   }
 
   /** What became of a node. */
@@ -141,15 +139,29 @@ export class Journal {
     try {
       parts.storage.append(sealFrame(out, this.sequence, FRAME_CHANGES));
     } catch (error) {
-      this.failed(error, true);
+      this.makeRoom(error);
     }
     if (this.isLarge) this.rewriteSoon(0);
   }
 
+  /** Without what is outdated there may be room for the present state, of which this commit is a part. */
+  private makeRoom(error: unknown): void {
+    if (!(error instanceof XenError)) throw error;
+    try {
+      this.abandonRewrite();
+      this.rewriteAtOnce();
+    } catch (again) {
+      this.failed(again, true);
+    }
+  }
+
   private get isLarge(): boolean {
     const { storage, growth = GROWTH_DEFAULT } = this.parts;
-    const { length } = storage;
-    return length > growth.size_min && length > growth.factor * this.rewrittenSize;
+    const { length, capacity = Number.POSITIVE_INFINITY } = storage;
+    const { rewrittenSize } = this;
+    const wanted = Math.max(growth.size_min, growth.factor * rewrittenSize);
+    // Of what there is no more of, the other half is for what is added while it is rewritten.
+    return length > Math.min(wanted, rewrittenSize + (capacity - rewrittenSize) / 2);
   }
 
   private beginFrame(): void {
@@ -168,11 +180,15 @@ export class Journal {
     }
     this.inTrouble = true;
     this.behind ||= lost;
+    this.abandonRewrite();
+    this.rewriteSoon(RETRY_MS);
+  }
+
+  private abandonRewrite(): void {
     this.rewriting?.rewrite.abandon();
     this.rewriting = undefined;
     this.timer?.cancel();
     this.timer = undefined;
-    this.rewriteSoon(RETRY_MS);
   }
 
   private rewriteSoon(delay_ms: number): void {

@@ -1,8 +1,10 @@
-/** Where a journal's bytes are, as the journal needs it: a file under Node, memory in tests. */
+/** Where a journal's bytes are, as the journal needs it: a file under Node, memory in a stub domain and in tests. */
 
 export interface JournalStorage {
   /** How many bytes it holds. */
   readonly length: number;
+  /** How many it can hold, where it cannot grow as long as there is room elsewhere. */
+  readonly capacity?: number;
   /**
    * Adds bytes, which outlive this process from then on; those of a durable storage outlive a loss
    * of power too. Throws `XenError` when there is no room: then nothing was added.

@@ -167,24 +167,35 @@ describe('after a kill', () => {
   });
 
   test('what was written while there was no room is kept as soon as there is', async () => {
-    sim.journal.capacity = sim.journal.length + 100;
+    sim.journal.room = 100;
     for (const name of ['a', 'b', 'c']) await sim.ask(tools, XS_WRITE, `/${name}|1`);
     expect(
       sim.log.filter((line) => line.startsWith('error: the journal cannot be kept')),
     ).toHaveLength(1);
-    sim.journal.capacity = Number.POSITIVE_INFINITY;
+    sim.journal.room = Number.POSITIVE_INFINITY;
     await sim.world.run({ for_ms: 10_000 });
     expect(sim.log).toContain('info: the journal is kept again');
     sim.kill();
     expect(await sim.reply(sim.socket(), XS_READ, '/c|')).toBe('1');
   });
 
+  test('where there is no room any more what is outdated goes, and nothing is lost', async () => {
+    await sim.ask(tools, XS_WRITE, '/a|1');
+    sim.journal.room = sim.journal.length + 100;
+    const { rewrites } = sim.journal;
+    for (let i = 0; i < 20; i++) await sim.ask(tools, XS_WRITE, `/a|${i}`);
+    expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([]);
+    expect(sim.journal.rewrites).toBeGreaterThan(rewrites);
+    sim.kill();
+    expect(await sim.reply(sim.socket(), XS_READ, '/a|')).toBe('19');
+  });
+
   test('it serves while there is no room for a journal from the start', async () => {
-    sim.journal.capacity = 100;
+    sim.journal.room = 100;
     sim.kill();
     const later = sim.socket();
     expect(await sim.reply(later, XS_WRITE, '/a|1')).toBe('OK|');
-    sim.journal.capacity = Number.POSITIVE_INFINITY;
+    sim.journal.room = Number.POSITIVE_INFINITY;
     await sim.world.run({ for_ms: 10_000 });
     expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([
       expect.stringContaining('the journal cannot be kept'),
@@ -196,7 +207,7 @@ describe('after a kill', () => {
   test('without room for a rewrite the journal goes on growing, and nothing is lost', async () => {
     for (let i = 0; i < 100; i++) tools.write(`/many/${i}`, 'v'.repeat(300));
     await sim.settle();
-    sim.journal.rewriteCapacity = 1000;
+    sim.journal.rewriteRoom = 1000;
     for (let round = 0; round < 50; round++) {
       for (let i = 0; i < 100; i++) tools.write(`/many/${i}`, `${round}`.repeat(200));
       await sim.settle();
@@ -205,7 +216,7 @@ describe('after a kill', () => {
     expect(sim.log.filter((line) => line.startsWith('error: '))).toEqual([
       expect.stringContaining('the journal cannot be rewritten'),
     ]);
-    sim.journal.rewriteCapacity = Number.POSITIVE_INFINITY;
+    sim.journal.rewriteRoom = Number.POSITIVE_INFINITY;
     await sim.world.run({ for_ms: 10_000 });
     expect(sim.log).toContain('info: the journal is kept again');
     sim.kill();

@@ -8,17 +8,24 @@ export class Killed extends Error {}
 /** When xenstored dies around the adding of bytes. */
 export type KillPoint = 'before' | 'within' | 'after';
 
-export class MemoryJournal implements JournalStorage {
+/** A storage at which xenstored may be killed. */
+export interface MortalJournal extends JournalStorage {
+  /** What another xenstored finds. */
+  readonly bytes: Uint8Array;
+  /** It is killed when so many more times something has been stored. */
+  killAfter: { appends: number; point: KillPoint } | undefined;
+}
+
+export class MemoryJournal implements MortalJournal {
   private memory = new Uint8Array(4096);
   /** How many bytes it holds; fewer cut off its end. */
   length = 0;
   /** Above this there is no room. */
-  capacity = Number.POSITIVE_INFINITY;
+  room = Number.POSITIVE_INFINITY;
   /** The same for what is to take its place. */
-  rewriteCapacity = Number.POSITIVE_INFINITY;
+  rewriteRoom = Number.POSITIVE_INFINITY;
   rewrites = 0;
-  /** Xenstored is killed when so many more times bytes have been added. */
-  killAfter: { appends: number; point: KillPoint } | undefined;
+  killAfter: MortalJournal['killAfter'];
 
   get bytes(): Uint8Array {
     return this.memory.subarray(0, this.length);
@@ -38,7 +45,7 @@ export class MemoryJournal implements JournalStorage {
 
   beginRewrite(): JournalRewrite {
     const fresh = new MemoryJournal();
-    fresh.capacity = Math.min(this.capacity, this.rewriteCapacity);
+    fresh.room = Math.min(this.room, this.rewriteRoom);
     return {
       append: (bytes) => fresh.add(bytes),
       replace: (position) => {
@@ -53,7 +60,7 @@ export class MemoryJournal implements JournalStorage {
 
   private add(bytes: Uint8Array): void {
     const end = this.length + bytes.length;
-    if (end > this.capacity) {
+    if (end > this.room) {
       throw new XenError('ENOSPC', 'add to the journal', 'there is no room');
     }
     if (end > this.memory.length) {

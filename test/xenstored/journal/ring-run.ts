@@ -19,7 +19,7 @@ import type { NodeState } from '../../../src/xenstored/state.ts';
 import { bytesOf } from '../../../src/xenstored/value.ts';
 import { describePacket, type RawClient } from '../raw-client.ts';
 import { SimXenstored } from '../sim-xenstored.ts';
-import type { KillPoint } from './memory-journal.ts';
+import { type KillPoint, MemoryJournal, type MortalJournal } from './memory-journal.ts';
 
 const step = fc.record({
   client: fc.nat(2),
@@ -71,9 +71,12 @@ export const scenario = fc.record({
 export type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : never;
 
 /** Does the steps; returns what each client was told, what is there at the end, and what is wrong with it. */
-export async function run({ steps, seed, kills }: Scenario) {
+export async function run(
+  { steps, seed, kills }: Scenario,
+  journal: MortalJournal = new MemoryJournal(),
+) {
   // Events that wait for a deaf client would wait longer: a restart lets them wait anew.
-  const sim = new SimXenstored({ watchEventTimeout_ms: 0 }, seed);
+  const sim = new SimXenstored<MortalJournal>({ watchEventTimeout_ms: 0 }, seed, journal);
   const clients = [await sim.guestWithHome(1), await sim.guestWithHome(2), sim.kernel];
   for (const client of clients) client.take();
   for (const [index, each] of steps.entries()) {
@@ -99,7 +102,7 @@ export async function run({ steps, seed, kills }: Scenario) {
   return { packets, ...(await finalState(sim)) };
 }
 
-async function strike(sim: SimXenstored, kills: readonly Kill[]): Promise<void> {
+async function strike(sim: SimXenstored<MortalJournal>, kills: readonly Kill[]): Promise<void> {
   for (const { point, appends } of kills) {
     if (point === 'between') {
       sim.kill();
@@ -116,7 +119,7 @@ function describeNode({ path, value, permissions, generation, birth }: NodeState
 }
 
 /** What is there at the end, and whether the journal has all of it. */
-async function finalState(sim: SimXenstored) {
+async function finalState(sim: SimXenstored<MortalJournal>) {
   const shown = await sim.reply(sim.socket(), XS_CONTROL, 'quota|1|');
   // The most that was ever used is each xenstored's own.
   const usage = shown?.replace(/ *\(max: *\d+\)/g, '');

@@ -1,0 +1,30 @@
+/* What the parts of store-domain have in common. */
+#ifndef STORE_DOMAIN_H
+#define STORE_DOMAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <xenctrl.h>
+
+/* Says on stderr what has failed and why, by errno where that is not 0. Returns false. */
+bool failed(const char *what);
+
+/* The first domain that lives and for which `matches` holds; NULL where there is none. */
+const xc_domaininfo_t *find_domain(xc_interface *xen, bool (*matches)(const xc_domaininfo_t *));
+
+/* -- The journal's memory: pages of a domain that never runs, journal-domain.c -- */
+
+struct journal {
+    uint32_t domid;
+    unsigned long pages;
+};
+
+/* The one that there is; false where there is none. */
+bool journal_find(xc_interface *xen, struct journal *journal);
+/* Makes it with `pages` pages of zeros. */
+bool journal_create(xc_interface *xen, unsigned long pages, struct journal *journal);
+/* Grants page i of it to domain `peer`, as the reference i behind those that Xen reserves. */
+bool journal_grant(const struct journal *journal, uint32_t peer);
+
+#endif

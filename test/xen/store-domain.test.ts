@@ -1,0 +1,158 @@
+/**
+ * A host whose xenstored is a domain that `paravane run store-domain` keeps. The domain is destroyed again
+ * and again under load, its keeper is killed, and its image is exchanged; dom0 and a guest go on.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, test } from 'vitest';
+import { CHECKOUT } from '../../scripts/lab/debian.ts';
+import { Host, startOurs } from '../../scripts/lab/host.ts';
+import type { DomZeroProcess } from '../../scripts/lab/process.ts';
+import { Prng } from '../../src/base/prng.ts';
+import { buildImage } from '../../src/dom0/image/image.ts';
+import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+import { ownLab } from './shared-lab.ts';
+import { StubDomain } from './stub-domain.ts';
+import { goesOn, hasMetNoError, workingGuest } from './working-guest.ts';
+
+const DESTRUCTIONS = 4;
+const PAUSE_MAX_MS = 2000;
+/** Emulated, a domain takes its time to start, and on a loaded machine more. */
+const LIMIT_MS = 200_000;
+const TEST_LIMIT_MS = 1_500_000;
+
+const TOOL = join(CHECKOUT, 'native/build/Release/store-domain');
+/** What the keeper is told to start: a copy in dom0 alone. */
+const IMAGE = '/run/xenstored.elf';
+const LANES = 3;
+
+const scratch = scratchDirectory();
+afterAll(() => scratch.remove());
+
+/** Writes keys without end and reads each back, and in the end all of them. */
+const load = (lane: number) => `
+  top=/tool/load/${lane} n=0
+  while [ ! -e /run/load-ends ]; do
+    n=$((n + 1)); key=$top/$((n % 20))
+    xenstore-write $key $n || { echo "LOAD-ERROR $key was not written"; exit 1; }
+    value=$(xenstore-read $key)
+    [ "$value" = $n ] || { echo "LOAD-ERROR $key is $value, not $n"; exit 1; }
+  done
+  for m in $(seq $((n > 19 ? n - 19 : 1)) $n); do
+    value=$(xenstore-read $top/$((m % 20)))
+    [ "$value" = $m ] || { echo "LOAD-ERROR in the end $((m % 20)) is $value, not $m"; exit 1; }
+  done
+  echo "LOAD-DONE $n"`;
+
+class KeptStore {
+  readonly host: Host;
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  get keeper(): DomZeroProcess {
+    return this.host.daemon('store-domain');
+  }
+
+  /** The domid of the domain that runs, as Xen has it. */
+  async domid(): Promise<number> {
+    return Number((await this.host.lab.run([TOOL, 'find'])).split(' ')[0]);
+  }
+
+  async destroyOnly(): Promise<void> {
+    await this.host.lab.run([TOOL, 'destroy', String(await this.domid())]);
+  }
+
+  /** Destroys the domain and resolves once another one serves. */
+  async destroy(): Promise<void> {
+    const from = this.keeper.output.length;
+    await this.destroyOnly();
+    await this.serves(from);
+  }
+
+  async serves(from: number, words = /took up what was kept.*xenstored is ready/s): Promise<void> {
+    await this.keeper.waitFor(words, LIMIT_MS, from);
+  }
+
+  /** Kills the keeper, does `meanwhile`, and starts another. */
+  async replaceKeeper(meanwhile: () => Promise<void>): Promise<void> {
+    const { keeper } = this;
+    keeper.signal('SIGKILL');
+    await keeper.exit;
+    await meanwhile();
+    await this.host.replace('store-domain', 'SIGKILL', (lab) =>
+      startOurs(lab, 'store-domain', '--image', IMAGE),
+    );
+  }
+
+  /** Puts another image in the place of the present one. */
+  async exchange(image: string, words: RegExp): Promise<void> {
+    const from = this.keeper.output.length;
+    await this.host.lab.run(['cp', image, IMAGE]);
+    this.keeper.signal('SIGHUP');
+    await this.serves(from, words);
+  }
+}
+
+test(
+  'a store domain that is destroyed under load, and exchanged, is missed by nobody',
+  async () => {
+    const seed = Number(process.env.PARAVANE_SEED ?? Date.now() % 1_000_000);
+    console.error(`the store domain is destroyed by seed ${seed} (PARAVANE_SEED)`);
+    const prng = new Prng(seed);
+    const file = (name: string) => join(scratch.path, `${name}.elf`);
+    const [image, other] = [file('xenstored'), file('other')] as const;
+    await buildImage('stubdoms/xenstored/unikernel.ts', image);
+    await buildImage('test/unikernel/other-xenstored-bundle.ts', other);
+    await buildImage('stubdoms/echo/unikernel.ts', file('echo'));
+    const lab = await ownLab();
+    try {
+      await lab.run(['cp', image, IMAGE]);
+      const host = await Host.startOnKeptStore(lab, IMAGE);
+      expect(await host.foreignParts()).toEqual([]);
+      const store = new KeptStore(host);
+      const domid = await store.domid();
+      expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(`${domid}\n`);
+      const before = await host.traces();
+
+      const guest = await workingGuest(host, 'working');
+      const lanes = Array.from({ length: LANES }, (_, lane) => lab.start(load(lane)));
+      for (let count = 0; count < DESTRUCTIONS; count++) {
+        await goesOn(guest);
+        await sleep(prng.below(PAUSE_MAX_MS));
+        await store.destroy();
+      }
+
+      // What the keeper knows it has from Xen.
+      await store.replaceKeeper(async () => {});
+      await store.destroy();
+      await store.replaceKeeper(() => store.destroyOnly());
+      await goesOn(guest);
+
+      // The script of the other image fails, too, and is run anew within the domain.
+      await store.exchange(other, /this is another image.*begins anew.*xenstored is ready/s);
+      await goesOn(guest);
+      await store.exchange(image, /took up what was kept.*xenstored is ready/s);
+      await lab.run('touch /run/load-ends');
+      for (const lane of lanes) await lane.waitFor(/LOAD-DONE/, LIMIT_MS);
+      await lab.run('xenstore-rm /tool/load');
+
+      const late = await StubDomain.create(lab, { name: 'late', image: file('echo') });
+      await late.destroy();
+      expect(await store.domid()).toBe(domid);
+      await hasMetNoError(guest);
+      await guest.shutdown();
+      expect(await host.leftovers(before)).toEqual([]);
+
+      // What a live update leaves is found by another domain, too.
+      await lab.run(['xenstore-control', 'live-update', other], { timeout_ms: LIMIT_MS });
+      await store.destroy();
+      expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(`${domid}\n`);
+      expect(await host.stop()).toEqual([0, 0, 0]);
+    } finally {
+      await lab.close();
+    }
+  },
+  TEST_LIMIT_MS,
+);
