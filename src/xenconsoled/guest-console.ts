@@ -14,6 +14,7 @@ export class GuestConsole {
   private readonly path: string;
   private readonly services: ConsoleServices;
   private readonly log: Log;
+  private readonly onKeysGone: () => void;
   /** From the moment on at which its keys are known. */
   served: ServedConsole | undefined;
   private keys: ConsoleKeys | undefined;
@@ -23,8 +24,10 @@ export class GuestConsole {
   private readonly stepper = new Stepper(() => this.update());
   private closed = false;
 
-  constructor(domid: DomId, services: ConsoleServices) {
+  /** @param onKeysGone told when a console that was served has no keys any more */
+  constructor(domid: DomId, services: ConsoleServices, onKeysGone: () => void) {
     this.domid = domid;
+    this.onKeysGone = onKeysGone;
     this.path = childPath(domainHome(domid), 'console');
     this.services = services;
     this.log = services.log.child({ domid });
@@ -62,7 +65,11 @@ export class GuestConsole {
 
   private async followKeys(): Promise<void> {
     const keys = await readConsoleKeys(this.services.xenstore, this.path);
-    if (keys === undefined || this.closed) return;
+    if (this.closed) return;
+    if (keys === undefined) {
+      if (this.served !== undefined) this.onKeysGone();
+      return;
+    }
     const { domid, path } = this;
     this.served ??= new ServedConsole(
       { domid, index: 0, path, terminal: 'pty', limit: keys.limit },
