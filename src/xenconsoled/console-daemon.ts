@@ -72,8 +72,9 @@ export class ConsoleDaemon implements ConsoleRegister {
     );
   }
 
-  private follow(alive: ReadonlySet<DomId>): void {
+  private async follow(alive: ReadonlySet<DomId>): Promise<void> {
     if (this.ending) return;
+    const begun: Promise<void>[] = [];
     for (const [domid, guest] of this.guests) {
       if (alive.has(domid)) continue;
       this.guests.delete(domid);
@@ -83,7 +84,8 @@ export class ConsoleDaemon implements ConsoleRegister {
       if (this.guests.has(domid)) continue;
       const guest = new GuestConsole(domid, this.services, () => this.finder?.look());
       this.guests.set(domid, guest);
-      guest.start();
+      begun.push(guest.start());
     }
+    await Promise.all(begun);
   }
 }

@@ -14,8 +14,6 @@ export interface ConsolePlace {
   /** The guest's directory of the console, where `tty` belongs. */
   readonly path: string;
   readonly terminal: TerminalPlan;
-  /** Bytes of output to keep for viewers. */
-  readonly limit: number;
 }
 
 /** Where output is kept, each byte of it once whatever is killed: see guest-log.ts. */

@@ -22,6 +22,7 @@ export class GuestConsole {
   private condemned: ConsoleKeys | undefined;
   private watch: Promise<XenstoreWatch> | undefined;
   private readonly stepper = new Stepper(() => this.update());
+  private onFirstLook: () => void = () => {};
   private closed = false;
 
   /** @param onKeysGone told when a console that was served has no keys any more */
@@ -33,12 +34,18 @@ export class GuestConsole {
     this.log = services.log.child({ domid });
   }
 
-  /** Follows the console's keys from here on. */
-  start(): void {
-    this.watch = this.services.xenstore.watch(this.path, () => this.stepper.wake());
-    this.watch.catch((error) => {
-      this.log.warn('cannot watch the console keys', { error: errorMessage(error) });
+  /** Follows the console's keys from here on. Resolves once it is served, as far as it can be now. */
+  async start(): Promise<void> {
+    const served = new Promise<void>((resolve) => {
+      this.onFirstLook = resolve;
     });
+    this.watch = this.services.xenstore.watch(this.path, () => this.stepper.wake());
+    try {
+      await this.watch;
+      await served;
+    } catch (error) {
+      this.log.warn('cannot watch the console keys', { error: errorMessage(error) });
+    }
   }
 
   /**
@@ -52,6 +59,7 @@ export class GuestConsole {
     const watchEnds = this.watch?.then((watch) => watch.close());
     // What is just being connected has to have its log before it can be closed.
     await this.stepper.stop();
+    this.onFirstLook();
     await Promise.allSettled([watchEnds, this.served?.close(isOver)]);
   }
 
@@ -61,10 +69,12 @@ export class GuestConsole {
     } catch (error) {
       this.log.warn('cannot serve the console', { error: errorMessage(error) });
     }
+    this.onFirstLook();
   }
 
   private async followKeys(): Promise<void> {
-    const keys = await readConsoleKeys(this.services.xenstore, this.path);
+    const { xenstore, hypervisor } = this.services;
+    const keys = await readConsoleKeys(xenstore, this.path, hypervisor.domid);
     if (this.closed) return;
     if (keys === undefined) {
       if (this.served !== undefined) this.onKeysGone();

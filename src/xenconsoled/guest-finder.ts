@@ -8,9 +8,12 @@ export interface GuestFinder {
   close(): Promise<void>;
 }
 
+/** Told of all that there are. Resolves when they are served, as far as that can be now. */
+export type OnGuests = (guests: ReadonlySet<DomId>) => Promise<void>;
+
 /**
  * Looks for guests from here on.
  *
- * @param found told of all that there are, each time that they may be others; never once it is closed
+ * @param found called each time that they may be others; never once it is closed
  */
-export type FindGuests = (found: (guests: ReadonlySet<DomId>) => void) => Promise<GuestFinder>;
+export type FindGuests = (found: OnGuests) => Promise<GuestFinder>;

@@ -34,7 +34,7 @@ export function introducedGuests(parts: IntroducedGuestsParts): FindGuests {
     let closed = false;
     const look = () => {
       const alive = closed ? undefined : aliveGuests(parts);
-      if (alive !== undefined) found(alive);
+      if (alive !== undefined) void found(alive);
     };
     const watches = await Promise.all(
       ['@introduceDomain', '@releaseDomain'].map((happening) =>

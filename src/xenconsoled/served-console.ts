@@ -24,6 +24,11 @@ export interface ConsoleServices extends RingAccess {
   readonly overflow: Overflow;
 }
 
+export interface ServedPlace extends ConsolePlace {
+  /** Bytes of output to keep for viewers. */
+  readonly limit: number;
+}
+
 /** Somebody beside the terminal who looks at the console and may type. */
 export interface Viewer {
   /** There is new output to show. */
@@ -47,7 +52,7 @@ const TYPED_TURNS_MAX = 16;
 const TERMINAL_RENEWAL_MS = 1000;
 
 export class ServedConsole {
-  readonly place: ConsolePlace;
+  readonly place: ServedPlace;
   readonly history: History;
   private readonly services: ConsoleServices;
   private readonly log: Log;
@@ -70,7 +75,7 @@ export class ServedConsole {
 
   /** @param onViolation told once the guest has broken a rule of the ring, which is disconnected then */
   constructor(
-    place: ConsolePlace,
+    place: ServedPlace,
     services: ConsoleServices,
     onViolation: (error: XenError) => void,
   ) {
@@ -137,35 +142,40 @@ export class ServedConsole {
   }
 
   private async end(isOver: boolean): Promise<void> {
-    await this.storing;
-    const { ring } = this;
-    // What is left in the ring of a guest that lives is the next daemon's to take.
-    if (ring !== undefined && isOver) {
-      this.takeBatch(ring);
-      await this.storing;
-    }
-    this.disconnect();
+    // What is left in the ring of a guest that lives is the next daemon's to take, but for what is
+    // being stored.
+    if (isOver) this.takeLast();
+    else await this.guestLog?.close(false);
+    this.letGo();
     this.renewal?.cancel();
     this.terminal?.close();
     for (const viewer of this.viewers) viewer.consoleEnded(isOver);
     this.viewers.clear();
-    await Promise.allSettled([this.guestLog?.close(isOver), this.windowSizeWriter.stop()]);
+    const logEnds = isOver ? this.guestLog?.close(true) : undefined;
+    await Promise.allSettled([logEnds, this.windowSizeWriter.stop()]);
   }
 
-  /** Lets go of the ring. What it still holds is logged without regard to a kill: it is over. */
+  /** Lets go of the ring, and takes what it still holds. */
   disconnect(): void {
+    if (this.closing === undefined) this.takeLast();
+    this.letGo();
+  }
+
+  /** What the ring still holds is logged without regard to a kill: it is over. */
+  private takeLast(): void {
     const { ring } = this;
     if (ring === undefined) return;
-    this.ring = undefined;
-    if (this.closing === undefined) {
-      const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
-      if (bytes.length > 0) {
-        this.guestLog?.takeLast(bytes);
-        this.show(bytes);
-      }
-      ring.stream.release();
+    const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
+    if (bytes.length > 0) {
+      this.guestLog?.takeLast(bytes);
+      this.show(bytes);
     }
-    ring.close();
+    ring.stream.release();
+  }
+
+  private letGo(): void {
+    this.ring?.close();
+    this.ring = undefined;
     this.waiting = this.typed.subarray(0, 0);
   }
 

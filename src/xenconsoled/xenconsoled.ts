@@ -87,7 +87,7 @@ export function hostOutlets(services: XenconsoledServices, options: LogOptions):
 }
 
 /** The log of the hypervisor's own console, if the options want one. Throws what `HypervisorLog` throws. */
-export function hypervisorLog(
+function hypervisorLog(
   services: XenconsoledServices,
   options: LogOptions,
 ): HypervisorLog | undefined {
