@@ -1,8 +1,19 @@
 /** The console daemon as a domain of its own, its relay in dom0, and kills of either at any moment. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { bytePipe } from '../../src/base/byte-pipe.ts';
 import { latin1Decode, latin1Encode } from '../../src/base/bytes.ts';
+import { FrameReader, frame } from '../../src/base/frames.ts';
 import { CONSOLE_OUTPUT_SIZE } from '../../src/console/console-stream.ts';
+import {
+  jsonFrame,
+  VIEWER_ATTACH,
+  VIEWER_ATTACHED,
+  VIEWER_ENDED,
+  VIEWER_INPUT,
+  VIEWER_PROTOCOL,
+  VIEWER_WINDOW,
+} from '../../src/console/viewer-protocol.ts';
 import { KEPT_BYTES_MAX, RELAY_PATIENCE_MS } from '../../src/xenconsoled/remote-log.ts';
 import { ConsoleDomainWorld } from './console-domain-world.ts';
 
@@ -28,6 +39,36 @@ test('a guest is shown, typed at and logged, and nothing is left of it', async (
   expect(
     await world.host.exists(`/local/domain/${world.domid}/backend/console/${guest.domid}`),
   ).toBe(false);
+  expect(await world.end()).toEqual([]);
+});
+
+test('a viewer who comes before the domain is shown what was printed, types, and hears of the end', async () => {
+  const world = await ConsoleDomainWorld.start();
+  const guest = await world.addGuest('web');
+  guest.print(bytesOf('hello\n'));
+  await world.host.settle();
+  world.destroyDomain();
+  await world.host.settle(2000);
+  const [ours, theirs] = bytePipe(world.host.world.clock);
+  const frames = new FrameReader(ours, VIEWER_PROTOCOL);
+  const request = { domid: guest.domid, console: 0, readOnly: false, scrollback: 1000 };
+  ours.write(jsonFrame(VIEWER_ATTACH, request));
+  world.relay?.attachViewer(theirs);
+  await world.startDomain();
+  await world.host.settle(2000);
+  expect(frames.next()?.type).toBe(VIEWER_ATTACHED);
+  guest.print(bytesOf('again\n'));
+  ours.write(frame(VIEWER_INPUT, bytesOf('root\r')));
+  ours.write(jsonFrame(VIEWER_WINDOW, { columns: 80, rows: 24 }));
+  await world.host.settle();
+  expect(latin1Decode(frames.next()?.payload ?? bytesOf(''))).toBe('again\n');
+  expect(guest.received()).toBe('root\r');
+  expect(await world.value(`${guest.path}/window-size`)).toBe('80x24');
+  await world.removeGuest(guest);
+  expect(frames.next()?.type).toBe(VIEWER_ENDED);
+  expect(ours.ended).toBe(true);
+  ours.close();
+  expect(world.logOf('web')).toBe('hello\nagain\n');
   expect(await world.end()).toEqual([]);
 });
 
