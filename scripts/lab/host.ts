@@ -163,6 +163,22 @@ export class Host {
     return host;
   }
 
+  /**
+   * Starts xenstored in dom0, and the console daemon as a domain that is kept there, from the
+   * configuration in the file `config`. Resolves when the relay in dom0 is connected to it.
+   */
+  static async startOnConsoleDomain(lab: Lab, config: string): Promise<Host> {
+    const host = new Host(lab);
+    await host.#run('xenstored');
+    await lab.run('xen-init-dom0');
+    await favour(lab, '0');
+    // First, since libxl makes no domain whose console has no terminal.
+    await host.#run('console-relay', '--log', 'all');
+    await host.#run('driver-domain', '--config', config);
+    await host.daemon('console-relay').waitFor(/connected to the domain/, START_LIMIT_MS);
+    return host;
+  }
+
   /** The C daemons and kernel back ends that run in dom0: none, if all goes well. */
   async foreignParts(): Promise<string[]> {
     const running = await this.lab.run('cat /proc/[0-9]*/comm; cut -d" " -f1 /proc/modules');

@@ -4,10 +4,8 @@
  * then on sends output and takes input, until one of them ends the stream.
  */
 import { asciiJson } from '../base/ascii-json.ts';
-import type { ByteStream } from '../base/byte-stream.ts';
-import { latin1Decode, latin1Encode } from '../base/bytes.ts';
-import { ProtocolViolation } from '../base/errors.ts';
-import { struct, u8, u16 } from '../base/layout.ts';
+import { latin1Encode } from '../base/bytes.ts';
+import { FrameProtocol, frame } from '../base/frames.ts';
 import type { WindowSize } from './window-size.ts';
 
 /** Viewer: JSON, an `AttachRequest`. */
@@ -43,23 +41,8 @@ export interface Farewell {
   readonly reason: string;
 }
 
-const FrameHeader = struct('frame header', { type: u8, reserved: u8, length: u16 });
-
-export const FRAME_PAYLOAD_MAX = 4096;
-const FRAME_SIZE_MAX = FrameHeader.size + FRAME_PAYLOAD_MAX;
-
-/** One frame. Throws `RangeError` when the payload is too long. */
-export function frame(type: number, payload: Uint8Array): Uint8Array {
-  if (payload.length > FRAME_PAYLOAD_MAX) {
-    throw new RangeError(`a frame has at most ${FRAME_PAYLOAD_MAX} bytes, not ${payload.length}`);
-  }
-  const bytes = new Uint8Array(FrameHeader.size + payload.length);
-  const header = FrameHeader.view(bytes);
-  header.type = type;
-  header.length = payload.length;
-  bytes.set(payload, FrameHeader.size);
-  return bytes;
-}
+/** Violations name it. */
+export const VIEWER_PROTOCOL = new FrameProtocol('viewer');
 
 /** A frame whose payload is JSON, in ASCII. */
 export function jsonFrame(
@@ -69,85 +52,22 @@ export function jsonFrame(
   return frame(type, latin1Encode(asciiJson(value)));
 }
 
-function violation(rule: string, detail: string): ProtocolViolation {
-  return new ProtocolViolation('read a viewer frame', `viewer: ${rule}`, detail);
-}
-
-/** The fields of a JSON payload, of which nothing is known yet. Throws `ProtocolViolation`. */
-export function parseJson(payload: Uint8Array): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(latin1Decode(payload));
-  } catch {
-    throw violation('the payload is JSON', latin1Decode(payload, 0, Math.min(32, payload.length)));
-  }
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  throw violation('the payload is an object', typeof value);
-}
-
-function wholeNumber(fields: Readonly<Record<string, unknown>>, name: string, max: number): number {
-  const value = fields[name];
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= max) {
-    return value;
-  }
-  throw violation(`${name} is an integer from 0 to ${max}`, String(value));
-}
-
 /** Throws `ProtocolViolation` for what is no request. */
 export function parseAttach(payload: Uint8Array): AttachRequest {
-  const fields = parseJson(payload);
+  const fields = VIEWER_PROTOCOL.parseJson(payload);
   return {
-    domid: wholeNumber(fields, 'domid', 0x7fef),
-    console: wholeNumber(fields, 'console', 0xffff),
+    domid: VIEWER_PROTOCOL.wholeNumber(fields, 'domid', 0x7fef),
+    console: VIEWER_PROTOCOL.wholeNumber(fields, 'console', 0xffff),
     readOnly: fields.readOnly === true,
-    scrollback: wholeNumber(fields, 'scrollback', Number.MAX_SAFE_INTEGER),
+    scrollback: VIEWER_PROTOCOL.wholeNumber(fields, 'scrollback', Number.MAX_SAFE_INTEGER),
   };
 }
 
 /** Throws `ProtocolViolation` for what is no size. */
 export function parseWindow(payload: Uint8Array): WindowSize {
-  const fields = parseJson(payload);
+  const fields = VIEWER_PROTOCOL.parseJson(payload);
   return {
-    columns: wholeNumber(fields, 'columns', 0xffff),
-    rows: wholeNumber(fields, 'rows', 0xffff),
+    columns: VIEWER_PROTOCOL.wholeNumber(fields, 'columns', 0xffff),
+    rows: VIEWER_PROTOCOL.wholeNumber(fields, 'rows', 0xffff),
   };
-}
-
-export interface Frame {
-  readonly type: number;
-  /** A window that lasts until the next call of `next`. */
-  readonly payload: Uint8Array;
-}
-
-/** Takes a stream apart into frames, however they arrive. */
-export class FrameReader {
-  private readonly stream: ByteStream;
-  private readonly bytes = new Uint8Array(FRAME_SIZE_MAX);
-  private readonly header = FrameHeader.view(this.bytes);
-  private filled = 0;
-
-  constructor(stream: ByteStream) {
-    this.stream = stream;
-  }
-
-  /** The next frame, if it is there as a whole. Throws `ProtocolViolation` for one that is too long. */
-  next(): Frame | undefined {
-    if (!this.fill(FrameHeader.size)) return undefined;
-    const { type, length } = this.header;
-    if (length > FRAME_PAYLOAD_MAX) {
-      throw violation(`a payload has at most ${FRAME_PAYLOAD_MAX} bytes`, String(length));
-    }
-    if (!this.fill(FrameHeader.size + length)) return undefined;
-    this.filled = 0;
-    return { type, payload: this.bytes.subarray(FrameHeader.size, FrameHeader.size + length) };
-  }
-
-  private fill(needed: number): boolean {
-    while (this.filled < needed) {
-      const length = this.stream.read(this.bytes.subarray(this.filled, needed));
-      if (length === 0) return false;
-      this.filled += length;
-    }
-    return true;
-  }
 }

@@ -6,6 +6,7 @@ import { DOM0 } from '../base/ids.ts';
 import { SECTOR_SIZE } from '../block/block-device.ts';
 import type { OperationCount } from '../block/counted-disk.ts';
 import { type BlockStatistics, parseStatistics, STATISTICS_KEY } from '../block/statistics.ts';
+import { findDomain } from '../xenstore/domain-name.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import { askToRefresh, attachDisk, DISK } from './block-devices.ts';
 import {
@@ -16,7 +17,6 @@ import {
   DOMAIN_HELP,
   finishAttach,
 } from './device-commands.ts';
-import { findDomain } from './domain-name.ts';
 import { type DeviceEntry, findDevice } from './guest-devices.ts';
 import { byteCount } from './option-values.ts';
 import { StoreCommands } from './store-command.ts';

@@ -35,7 +35,7 @@ function addAttachCommand(commands: StoreCommands): void {
     .option('-n, --number <number>', 'the number of the console', wholeNumber(1))
     .option('--connect-to <socket>', 'a Unix socket to listen at, instead of a pty')
     .action(async (domain: string, { number, connectTo: socket, ...options }) => {
-      const { findDomain } = await import('./domain-name.ts');
+      const { findDomain } = await import('../xenstore/domain-name.ts');
       const { attachConsole } = await import('./console-device.ts');
       await commands.run(options, async (store) => {
         const domid = await findDomain(store, domain);
@@ -52,7 +52,7 @@ function addDetachCommand(commands: StoreCommands): void {
     .argument('<domain>', 'its name or its domid')
     .argument('<number>', 'the number of the console', wholeNumber(1))
     .action(async (domain: string, number: number, options) => {
-      const { findDomain } = await import('./domain-name.ts');
+      const { findDomain } = await import('../xenstore/domain-name.ts');
       const { detachConsole } = await import('./console-device.ts');
       await commands.run(options, async (store) => {
         const domid = await findDomain(store, domain);
@@ -76,7 +76,7 @@ function addConsoleCommand(commands: StoreCommands): void {
     .option('--scrollback <bytes>', 'how much of the past to show', byteCount, SCROLLBACK_DEFAULT)
     .option('--viewer-socket <file>', "the console daemon's socket", VIEWER_SOCKET)
     .action(async (domain: string, options) => {
-      const { findDomain } = await import('./domain-name.ts');
+      const { findDomain } = await import('../xenstore/domain-name.ts');
       const { ConsoleSession } = await import('./console-session.ts');
       await commands.run(options, async (store) => {
         const domid = await findDomain(store, domain);

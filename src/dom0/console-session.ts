@@ -4,18 +4,16 @@ import type { ReadStream, WriteStream as TerminalOutput } from 'node:tty';
 import type { ByteStream } from '../base/byte-stream.ts';
 import { sleep } from '../base/clock.ts';
 import { errorCode, XenError } from '../base/errors.ts';
+import { FRAME_PAYLOAD_MAX, FrameReader, frame } from '../base/frames.ts';
 import {
   type AttachRequest,
-  FRAME_PAYLOAD_MAX,
-  FrameReader,
-  frame,
   jsonFrame,
-  parseJson,
   VIEWER_ATTACH,
   VIEWER_ATTACHED,
   VIEWER_ENDED,
   VIEWER_INPUT,
   VIEWER_OUTPUT,
+  VIEWER_PROTOCOL,
   VIEWER_REFUSED,
   VIEWER_WINDOW,
 } from '../console/viewer-protocol.ts';
@@ -95,7 +93,7 @@ export class ConsoleSession {
     const { socket, request } = this.options;
     const daemon = socketStream(await connectUnixSocket(socket, 'xenconsoled'));
     this.daemon = daemon;
-    this.frames = new FrameReader(daemon);
+    this.frames = new FrameReader(daemon, VIEWER_PROTOCOL);
     this.attached = false;
     this.unsent = new Uint8Array(0);
     this.send(jsonFrame(VIEWER_ATTACH, { ...request, scrollback }));
@@ -146,15 +144,17 @@ export class ConsoleSession {
       }
       case VIEWER_ATTACHED:
         this.attached = true;
-        this.welcome(Number(parseJson(payload).otherViewers));
+        this.welcome(Number(VIEWER_PROTOCOL.parseJson(payload).otherViewers));
         this.sendWindow();
         return;
       case VIEWER_ENDED:
-        this.options.say(String(parseJson(payload).reason));
+        this.options.say(String(VIEWER_PROTOCOL.parseJson(payload).reason));
         this.finish();
         return;
       case VIEWER_REFUSED:
-        this.finish(new XenError('ENOTCONN', 'attach', String(parseJson(payload).reason)));
+        this.finish(
+          new XenError('ENOTCONN', 'attach', String(VIEWER_PROTOCOL.parseJson(payload).reason)),
+        );
         return;
       default:
         this.finish(new XenError('EPROTO', 'attach', `frame type ${type} is unknown here`));

@@ -2,8 +2,8 @@
 import type { Command } from 'commander';
 import { DOM0, domId } from '../base/ids.ts';
 import { parseXenbusState, xenbusStateName } from '../xenbus/state.ts';
+import { findDomain } from '../xenstore/domain-name.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
-import { findDomain } from './domain-name.ts';
 import {
   connectOrRemove,
   type DeviceEntry,

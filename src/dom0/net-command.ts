@@ -6,6 +6,7 @@ import { parseIpAddress } from '../net/ip-address.ts';
 import { type MacAddress, parseMacAddress } from '../net/mac-address.ts';
 import { MTU_MAX, MTU_MIN } from '../net/network-interface.ts';
 import { type NetStatistics, parseStatistics, STATISTICS_KEY } from '../net/statistics.ts';
+import { findDomain } from '../xenstore/domain-name.ts';
 import {
   addAttachOptions,
   addDeviceCommands,
@@ -14,7 +15,6 @@ import {
   DOMAIN_HELP,
   finishAttach,
 } from './device-commands.ts';
-import { findDomain } from './domain-name.ts';
 import { attachInterface, INTERFACE } from './net-devices.ts';
 import { CAPTURE_SOCKET } from './net-socket.ts';
 import { byteCount, wholeNumber } from './option-values.ts';

@@ -37,6 +37,13 @@ const netConfig = [
   "# vif = [ 'mac=00:16:3e:00:00:01,backend=netback' ]",
 ];
 
+/** Those of the domain that guests' consoles are given to. */
+const consoleConfig = [
+  'driver_domain = 1',
+  '# Guests have their consoles here that are made once these two have started:',
+  '# paravane run console-relay --log all; paravane run driver-domain --config THIS-FILE',
+];
+
 export const stubDomains: readonly StubDomain[] = [
   {
     name: 'xenstored',
@@ -49,6 +56,12 @@ export const stubDomains: readonly StubDomain[] = [
         '# paravane run store-domain --image /path/to/xenstored.elf',
       ],
     },
+  },
+  {
+    name: 'xenconsoled',
+    summary: 'serve the console of every guest from a domain of its own, with a relay in dom0',
+    onCrash: 'destroy',
+    unikernel: { memory_mib: 32, config: consoleConfig },
   },
   {
     name: 'blkback',

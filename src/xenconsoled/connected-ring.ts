@@ -11,7 +11,8 @@ import { EventAllowance } from './event-allowance.ts';
 
 export interface RingAccess {
   readonly hypervisor: Hypervisor;
-  readonly domainControl: DomainControl;
+  /** Of a domain that may map frames of others. */
+  readonly domainControl?: DomainControl;
   readonly clock: Clock;
 }
 
@@ -81,7 +82,7 @@ export function connectFirstRing(
     try {
       return access.hypervisor.grants.map(domid, [grantRef(GNTTAB_RESERVED_CONSOLE)]);
     } catch (error) {
-      if (!(error instanceof XenError)) throw error;
+      if (!(error instanceof XenError) || access.domainControl === undefined) throw error;
       return access.domainControl.mapForeign(domid, [keys.ringGfn]);
     }
   });

@@ -1,6 +1,6 @@
 /** What the toolstack wrote of a console below `/local/domain/<domid>/console`. */
-import { XenError } from '../base/errors.ts';
-import { EVENT_PORT_MAX, type EventPort, eventPort } from '../base/ids.ts';
+import { errorCode, XenError } from '../base/errors.ts';
+import { type DomId, EVENT_PORT_MAX, type EventPort, eventPort } from '../base/ids.ts';
 import { CONSOLE_OUTPUT_SIZE } from '../console/console-stream.ts';
 import { childPath } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
@@ -34,18 +34,38 @@ function parseNumber(path: string, value: string, max: number): number {
 }
 
 /**
+ * The value of a key, or `undefined` when there is none. Of a guest that is gone xenstored says only
+ * that it is not for us, unless we may see all there is.
+ */
+export async function readConsoleKey(
+  xenstore: Xenstore,
+  path: string,
+): Promise<string | undefined> {
+  try {
+    return await xenstore.readIfPresent(path);
+  } catch (error) {
+    if (errorCode(error) === 'EACCES') return undefined;
+    throw error;
+  }
+}
+
+/**
  * The keys of a console, or `undefined` when it has none yet or is not ours to serve. Throws
  * `XenError` EINVAL when a value can't be understood.
+ *
+ * @param own the domain that serves it, if the toolstack has given it to that
  */
 export async function readConsoleKeys(
   xenstore: Xenstore,
   consolePath: string,
+  own: DomId,
 ): Promise<ConsoleKeys | undefined> {
-  const read = (name: string) => xenstore.readIfPresent(childPath(consolePath, name));
-  const [ringRef, port, type, limit] = await Promise.all(
-    ['ring-ref', 'port', 'type', 'limit'].map(read),
+  const read = (name: string) => readConsoleKey(xenstore, childPath(consolePath, name));
+  const [ringRef, port, type, limit, backend] = await Promise.all(
+    ['ring-ref', 'port', 'type', 'limit', 'backend-id'].map(read),
   );
   if (ringRef === undefined || port === undefined) return undefined;
+  if (backend !== undefined && backend !== String(own)) return undefined;
   if (type !== undefined && type !== OWN_TYPE) return undefined;
   const parse = (name: string, value: string, max: number) =>
     parseNumber(childPath(consolePath, name), value, max);

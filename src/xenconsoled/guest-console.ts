@@ -14,6 +14,7 @@ export class GuestConsole {
   private readonly path: string;
   private readonly services: ConsoleServices;
   private readonly log: Log;
+  private readonly onKeysGone: () => void;
   /** From the moment on at which its keys are known. */
   served: ServedConsole | undefined;
   private keys: ConsoleKeys | undefined;
@@ -21,21 +22,30 @@ export class GuestConsole {
   private condemned: ConsoleKeys | undefined;
   private watch: Promise<XenstoreWatch> | undefined;
   private readonly stepper = new Stepper(() => this.update());
+  private onFirstLook: () => void = () => {};
   private closed = false;
 
-  constructor(domid: DomId, services: ConsoleServices) {
+  /** @param onKeysGone told when a console that was served has no keys any more */
+  constructor(domid: DomId, services: ConsoleServices, onKeysGone: () => void) {
     this.domid = domid;
+    this.onKeysGone = onKeysGone;
     this.path = childPath(domainHome(domid), 'console');
     this.services = services;
     this.log = services.log.child({ domid });
   }
 
-  /** Follows the console's keys from here on. */
-  start(): void {
-    this.watch = this.services.xenstore.watch(this.path, () => this.stepper.wake());
-    this.watch.catch((error) => {
-      this.log.warn('cannot watch the console keys', { error: errorMessage(error) });
+  /** Follows the console's keys from here on. Resolves once it is served, as far as it can be now. */
+  async start(): Promise<void> {
+    const served = new Promise<void>((resolve) => {
+      this.onFirstLook = resolve;
     });
+    this.watch = this.services.xenstore.watch(this.path, () => this.stepper.wake());
+    try {
+      await this.watch;
+      await served;
+    } catch (error) {
+      this.log.warn('cannot watch the console keys', { error: errorMessage(error) });
+    }
   }
 
   /**
@@ -49,6 +59,7 @@ export class GuestConsole {
     const watchEnds = this.watch?.then((watch) => watch.close());
     // What is just being connected has to have its log before it can be closed.
     await this.stepper.stop();
+    this.onFirstLook();
     await Promise.allSettled([watchEnds, this.served?.close(isOver)]);
   }
 
@@ -58,11 +69,17 @@ export class GuestConsole {
     } catch (error) {
       this.log.warn('cannot serve the console', { error: errorMessage(error) });
     }
+    this.onFirstLook();
   }
 
   private async followKeys(): Promise<void> {
-    const keys = await readConsoleKeys(this.services.xenstore, this.path);
-    if (keys === undefined || this.closed) return;
+    const { xenstore, hypervisor } = this.services;
+    const keys = await readConsoleKeys(xenstore, this.path, hypervisor.domid);
+    if (this.closed) return;
+    if (keys === undefined) {
+      if (this.served !== undefined) this.onKeysGone();
+      return;
+    }
     const { domid, path } = this;
     this.served ??= new ServedConsole(
       { domid, index: 0, path, terminal: 'pty', limit: keys.limit },

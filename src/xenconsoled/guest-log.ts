@@ -7,84 +7,108 @@
  * a note, written before the batch, says where in the ring and where in the log it began. Who finds
  * `out_cons` there still cuts the log back and takes the batch again.
  */
+import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { ConsoleLog } from './console-outlets.ts';
 import type { LogFile, Note } from './log-file.ts';
 import type { LogScribe } from './log-style.ts';
 
-export interface GuestLogParts {
+/** A log that is open, and who writes it. */
+export interface OpenedLog {
   readonly file: LogFile;
   readonly scribe: LogScribe;
-  readonly note: Note;
-  readonly log: Log;
 }
 
-export class GuestLog {
-  private file: LogFile;
-  private scribe: LogScribe;
-  private readonly note: Note;
-  private readonly log: Log;
+export interface GuestLogParts {
+  /** Opens the file under the name that the guest has now; resolves with `undefined` when that cannot be. */
+  readonly openFile: () => Promise<OpenedLog | undefined>;
+  readonly note: Note;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once the log is closed, or about to be. */
+  readonly onClose: () => void;
+}
+
+export class GuestLog implements ConsoleLog {
+  private readonly parts: GuestLogParts;
+  private opened: OpenedLog | undefined;
+  /** The batch that an earlier daemon left undone was taken back, if there was one. */
+  private resumed = false;
   private noted = false;
+  private closed = false;
 
-  constructor(parts: GuestLogParts) {
-    this.file = parts.file;
-    this.scribe = parts.scribe;
-    this.note = parts.note;
-    this.log = parts.log;
+  private constructor(parts: GuestLogParts) {
+    this.parts = parts;
   }
 
-  /** Before anything else is written: takes back the batch that an earlier daemon left undone at `index`. */
-  resume(index: number): void {
-    const [noted, place] = this.note.read().split(' ', 2);
-    if (place !== undefined && noted === String(index)) this.file.cutBack(place);
-    this.writeNote('');
-    this.file.write(this.scribe.opening());
+  /** Resolves with a log that keeps nothing, until `reopen`, where the file cannot be opened. */
+  static async open(parts: GuestLogParts, index: number): Promise<GuestLog> {
+    const log = new GuestLog(parts);
+    log.opened = await parts.openFile();
+    if (log.opened !== undefined) log.resume(log.opened, index);
+    return log;
   }
 
-  /**
-   * Stores what stands in the ring from `index` on. Nothing else may be stored before `stored` is
-   * called; what the ring says must have followed by the time of the next call to this or `rest`.
-   */
   take(index: number, bytes: Uint8Array, stored: () => void): void {
-    const place = this.file.begin();
+    const { opened } = this;
+    if (opened === undefined) {
+      this.parts.clock.after(0, stored);
+      return;
+    }
+    if (!this.resumed) this.resume(opened, index);
+    const { file, scribe } = opened;
+    const place = file.begin();
     if (place !== undefined) this.writeNote(`${index} ${place}`);
     else if (this.noted) this.writeNote('');
-    this.file.write(this.scribe.written(bytes), stored);
+    file.write(scribe.written(bytes), stored);
   }
 
-  /** No batch is under way any more. */
   rest(): void {
     if (this.noted) this.writeNote('');
   }
 
-  /** Stores the last words of a ring that nobody will take up again. */
   takeLast(bytes: Uint8Array): void {
-    this.file.write(this.scribe.written(bytes));
+    this.opened?.file.write(this.opened.scribe.written(bytes));
   }
 
-  /** Goes on in another file. Resolves when the old one is closed. */
-  continueIn(file: LogFile, scribe: LogScribe): Promise<void> {
-    const old = this.file;
-    this.file = file;
-    this.scribe = scribe;
-    this.file.write(scribe.opening());
-    return old.close();
+  /** Goes on in a file that is opened anew. Resolves when the old one is closed. */
+  async reopen(): Promise<void> {
+    const next = await this.parts.openFile();
+    if (next === undefined) return;
+    if (this.closed) return next.file.close();
+    const old = this.opened;
+    this.opened = next;
+    // Of a log that was not there, the next batch tells where it begins.
+    if (old === undefined) return;
+    next.file.write(next.scribe.opening());
+    await old.file.close();
   }
 
-  /** @param isOver the guest is gone, and its ring with it */
   async close(isOver: boolean): Promise<void> {
-    await this.file.close();
-    if (isOver) this.note.discard();
-    else this.note.close();
+    this.closed = true;
+    this.parts.onClose();
+    await this.opened?.file.close();
+    if (isOver) this.parts.note.discard();
+    else this.parts.note.close();
+  }
+
+  /** Before anything else is written: takes back the batch that an earlier daemon left undone at `index`. */
+  private resume({ file, scribe }: OpenedLog, index: number): void {
+    const [noted, place] = this.parts.note.read().split(' ', 2);
+    if (place !== undefined && noted === String(index)) file.cutBack(place);
+    this.writeNote('');
+    file.write(scribe.opening());
+    this.resumed = true;
   }
 
   private writeNote(text: string): void {
     this.noted = text !== '';
     try {
-      this.note.write(text);
+      this.parts.note.write(text);
     } catch (error) {
       // The log is still written; only a kill at the wrong moment would show in it.
-      this.log.warn('cannot note how far the log is', { error: errorMessage(error) });
+      this.parts.log.warn('cannot note how far the log is', { error: errorMessage(error) });
     }
   }
 }

@@ -4,19 +4,15 @@
  */
 import type { Timer } from '../base/clock.ts';
 import { errorMessage, type XenError } from '../base/errors.ts';
-import type { DomId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { CONSOLE_OUTPUT_SIZE } from '../console/console-stream.ts';
-import { WINDOW_SIZE_KEY, type WindowSize, windowSizeText } from '../console/window-size.ts';
+import type { WindowSize } from '../console/window-size.ts';
 import { Stepper } from '../xenbus/stepper.ts';
-import { childPath, domainHome } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import type { ConnectedRing, RingAccess } from './connected-ring.ts';
-import { GuestLog } from './guest-log.ts';
+import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
 import { History, type HistoryReader } from './history.ts';
-import { guestLogName, type OpenLog, type OpenNote } from './log-file.ts';
-import { LogScribe, type LogStyle } from './log-style.ts';
-import type { OpenTerminal, Terminal, TerminalPlan } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** What happens to output that nobody has read from the terminal: the oldest goes, or the guest waits. */
 export type Overflow = 'discard' | 'keep';
@@ -24,21 +20,11 @@ export type Overflow = 'discard' | 'keep';
 export interface ConsoleServices extends RingAccess {
   readonly xenstore: Xenstore;
   readonly log: Log;
-  readonly openTerminal: OpenTerminal;
-  /** Absent when guests are not logged. */
-  readonly openLog?: OpenLog;
-  readonly openNote: OpenNote;
-  readonly logStyle: LogStyle;
+  readonly outlets: ConsoleOutlets;
   readonly overflow: Overflow;
 }
 
-export interface ConsolePlace {
-  readonly domid: DomId;
-  /** 0 for the first console, N for `device/console/N`. */
-  readonly index: number;
-  /** The guest's directory of the console, where `tty` belongs. */
-  readonly path: string;
-  readonly terminal: TerminalPlan;
+export interface ServedPlace extends ConsolePlace {
   /** Bytes of output to keep for viewers. */
   readonly limit: number;
 }
@@ -66,7 +52,7 @@ const TYPED_TURNS_MAX = 16;
 const TERMINAL_RENEWAL_MS = 1000;
 
 export class ServedConsole {
-  readonly place: ConsolePlace;
+  readonly place: ServedPlace;
   readonly history: History;
   private readonly services: ConsoleServices;
   private readonly log: Log;
@@ -76,19 +62,20 @@ export class ServedConsole {
   private readonly unshown: HistoryReader;
   private readonly viewers = new Set<Viewer>();
   private renewal: Timer | undefined;
-  private guestLog: GuestLog | undefined;
+  private terminalWanted = false;
+  private guestLog: ConsoleLog | undefined;
   private storing: Promise<void> | undefined;
   private readonly printed = new Uint8Array(CONSOLE_OUTPUT_SIZE);
   private readonly typed = new Uint8Array(TYPED_SIZE);
   /** The part of `typed` that the guest's ring had no room for yet. */
   private waiting = this.typed.subarray(0, 0);
-  private windowSize: string | undefined;
+  private windowSize: WindowSize | undefined;
   private readonly windowSizeWriter = new Stepper(() => this.writeWindowSize());
   private closing: Promise<void> | undefined;
 
   /** @param onViolation told once the guest has broken a rule of the ring, which is disconnected then */
   constructor(
-    place: ConsolePlace,
+    place: ServedPlace,
     services: ConsoleServices,
     onViolation: (error: XenError) => void,
   ) {
@@ -116,22 +103,11 @@ export class ServedConsole {
     } finally {
       if (this.ring === ring) ring.onEvent(() => this.ringReady());
     }
-    if (this.terminal === undefined) await this.openTerminal();
+    void this.openTerminal();
   }
 
   get viewerCount(): number {
     return this.viewers.size;
-  }
-
-  /** Opens the log again, under the name that the guest has now. */
-  async reopenLog(): Promise<void> {
-    const { guestLog } = this;
-    // One that could not be opened before may be opened now.
-    if (guestLog === undefined) return this.openLog();
-    const opened = await this.openFile();
-    if (opened === undefined) return;
-    if (this.closing !== undefined) await opened.file.close();
-    else await guestLog.continueIn(opened.file, opened.scribe);
   }
 
   /** Adds a viewer; `back` is how many bytes of earlier output it sees, at most. */
@@ -149,9 +125,8 @@ export class ServedConsole {
     this.passTyped();
   }
 
-  /** Tells the guest how large its viewer's window is: in the node `window-size`, for guests that look at it. */
   setWindowSize(size: WindowSize): void {
-    this.windowSize = windowSizeText(size);
+    this.windowSize = size;
     this.windowSizeWriter.wake();
   }
 
@@ -167,63 +142,49 @@ export class ServedConsole {
   }
 
   private async end(isOver: boolean): Promise<void> {
-    await this.storing;
-    const { ring } = this;
-    // What is left in the ring of a guest that lives is the next daemon's to take.
-    if (ring !== undefined && isOver) {
-      this.takeBatch(ring);
-      await this.storing;
-    }
-    this.disconnect();
+    // What is left in the ring of a guest that lives is the next daemon's to take, but for what is
+    // being stored.
+    if (isOver) this.takeLast();
+    else await this.guestLog?.close(false);
+    this.letGo();
     this.renewal?.cancel();
     this.terminal?.close();
     for (const viewer of this.viewers) viewer.consoleEnded(isOver);
     this.viewers.clear();
-    await Promise.allSettled([this.guestLog?.close(isOver), this.windowSizeWriter.stop()]);
+    const logEnds = isOver ? this.guestLog?.close(true) : undefined;
+    await Promise.allSettled([logEnds, this.windowSizeWriter.stop()]);
   }
 
-  /** Lets go of the ring. What it still holds is logged without regard to a kill: it is over. */
+  /** Lets go of the ring, and takes what it still holds. */
   disconnect(): void {
+    if (this.closing === undefined) this.takeLast();
+    this.letGo();
+  }
+
+  /** What the ring still holds is logged without regard to a kill: it is over. */
+  private takeLast(): void {
     const { ring } = this;
     if (ring === undefined) return;
-    this.ring = undefined;
-    if (this.closing === undefined) {
-      const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
-      if (bytes.length > 0) {
-        this.guestLog?.takeLast(bytes);
-        this.show(bytes);
-      }
-      ring.stream.release();
+    const bytes = this.printed.subarray(0, ring.stream.read(this.printed));
+    if (bytes.length > 0) {
+      this.guestLog?.takeLast(bytes);
+      this.show(bytes);
     }
-    ring.close();
+    ring.stream.release();
+  }
+
+  private letGo(): void {
+    this.ring?.close();
+    this.ring = undefined;
     this.waiting = this.typed.subarray(0, 0);
   }
 
   private async openLog(): Promise<void> {
-    if (this.guestLog !== undefined) return;
-    const opened = await this.openFile();
-    if (opened === undefined) return;
-    if (this.ring === undefined || this.closing !== undefined) return opened.file.close();
-    const { domid, index } = this.place;
-    const note = this.services.openNote(`console-${domid}-${index}`);
-    this.guestLog = new GuestLog({ ...opened, note, log: this.log });
-    this.guestLog.resume(this.ring.index);
-  }
-
-  private async openFile() {
-    const { xenstore, openLog, clock, logStyle } = this.services;
-    if (openLog === undefined) return undefined;
-    const { domid, index } = this.place;
-    const name = await xenstore.readIfPresent(childPath(domainHome(domid), 'name'));
-    if (name === undefined || name === '') return undefined;
-    try {
-      const file = openLog(guestLogName(name, index));
-      const scribe = new LogScribe(logStyle, clock, { domid, domain: name, console: index });
-      return { file, scribe };
-    } catch (error) {
-      this.log.error('cannot open the log of the console', { error: errorMessage(error) });
-      return undefined;
-    }
+    const { ring } = this;
+    if (this.guestLog !== undefined || ring === undefined) return;
+    const opened = await this.services.outlets.openLog(this.place, ring.index);
+    if (this.ring === undefined || this.closing !== undefined) await opened?.close(false);
+    else this.guestLog = opened;
   }
 
   private ringReady(): void {
@@ -331,42 +292,31 @@ export class ServedConsole {
     return 0;
   }
 
+  /** In the background: whoever prints need not wait for a terminal. */
   private async openTerminal(): Promise<void> {
-    if (this.closing !== undefined) return;
+    if (this.closing !== undefined || this.terminalWanted) return;
+    this.terminalWanted = true;
     let terminal: Terminal;
     try {
-      terminal = this.services.openTerminal(this.place.terminal);
+      terminal = await this.services.outlets.openTerminal(this.place);
     } catch (error) {
       this.log.error('cannot open a terminal', { error: errorMessage(error) });
       this.openTerminalLater();
       return;
     }
+    if (this.closing !== undefined) {
+      terminal.close();
+      return;
+    }
     this.terminal = terminal;
     terminal.onReady(() => this.terminalReady(terminal));
     this.showOnTerminal();
-    await this.publish('tty', terminal.path);
-  }
-
-  /** Writes a key of the console, unless its domain was removed meanwhile: nodes must not come back. */
-  private publish(key: string, value: string): Promise<void> {
-    const { path, domid, index } = this.place;
-    const node = childPath(path, key);
-    const { xenstore, hypervisor } = this.services;
-    return xenstore.transaction(async (nodes) => {
-      if ((await nodes.readIfPresent(childPath(path, 'port'))) === undefined) return;
-      await nodes.write(node, value);
-      if (index === 0) return;
-      // The guest owns the directory of a further console, but must not say what dom0's tools open.
-      await nodes.setPermissions(node, [
-        { domid: hypervisor.domid, access: 'n' },
-        { domid, access: 'r' },
-      ]);
-    });
   }
 
   private async writeWindowSize(): Promise<void> {
+    if (this.windowSize === undefined) return;
     try {
-      await this.publish(WINDOW_SIZE_KEY, this.windowSize ?? '');
+      await this.services.outlets.setWindowSize(this.place, this.windowSize);
     } catch (error) {
       this.log.warn('cannot tell the size of the window', { error: errorMessage(error) });
     }
@@ -389,10 +339,10 @@ export class ServedConsole {
   }
 
   private openTerminalLater(): void {
+    if (this.closing !== undefined) return;
     this.renewal = this.services.clock.after(TERMINAL_RENEWAL_MS, () => {
-      this.openTerminal().catch((error) => {
-        this.log.warn('cannot tell the terminal', { error: errorMessage(error) });
-      });
+      this.terminalWanted = false;
+      void this.openTerminal();
     });
   }
 }

@@ -1,12 +1,11 @@
 /** One viewer's connection to the daemon, from ATTACH to the end: viewer-protocol.ts, the daemon's side. */
+
 import type { ByteStream } from '../base/byte-stream.ts';
 import { XenError } from '../base/errors.ts';
+import { FRAME_PAYLOAD_MAX, FrameReader, frame } from '../base/frames.ts';
 import type { Log } from '../base/log.ts';
 import {
   type AttachRequest,
-  FRAME_PAYLOAD_MAX,
-  FrameReader,
-  frame,
   jsonFrame,
   parseAttach,
   parseWindow,
@@ -15,6 +14,7 @@ import {
   VIEWER_ENDED,
   VIEWER_INPUT,
   VIEWER_OUTPUT,
+  VIEWER_PROTOCOL,
   VIEWER_REFUSED,
   VIEWER_WINDOW,
 } from '../console/viewer-protocol.ts';
@@ -51,7 +51,7 @@ export class ViewerSession implements Viewer {
   constructor(parts: ViewerSessionParts) {
     this.parts = parts;
     this.stream = parts.stream;
-    this.frames = new FrameReader(parts.stream);
+    this.frames = new FrameReader(parts.stream, VIEWER_PROTOCOL);
     parts.stream.onReady(() => this.ready());
   }
 

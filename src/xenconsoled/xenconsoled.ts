@@ -1,25 +1,31 @@
 /**
- * The console daemon: finds the domains and serves the console of each. Its rules are those of
+ * The console daemon of dom0: finds the domains and serves the console of each. Its rules are those of
  * xenconsoled, docs/misc/console.txt; `xl console` works with it.
  */
 import type { ByteStream } from '../base/byte-stream.ts';
-import { errorMessage, XenError } from '../base/errors.ts';
-import { DOM0, type DomId } from '../base/ids.ts';
-import type { AttachRequest } from '../console/viewer-protocol.ts';
-import type { BackBus } from '../xenbus/back-bus.ts';
-import { type ConsoleRegister, openDeviceConsoles } from './device-consoles.ts';
-import { GuestConsole } from './guest-console.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
+import type { DomainControl, Hypervisor } from '../hypervisor/contract.ts';
+import type { Xenstore } from '../xenstore/xenstore.ts';
+import { ConsoleDaemon } from './console-daemon.ts';
+import { openDeviceConsoles } from './device-consoles.ts';
+import { HostOutlets } from './host-outlets.ts';
 import { HypervisorLog } from './hypervisor-log.ts';
-import type { OpenLog } from './log-file.ts';
-import type { ConsoleServices, Overflow, ServedConsole } from './served-console.ts';
-import { ViewerSession } from './viewer-session.ts';
+import { introducedGuests } from './introduced-guests.ts';
+import type { OpenLog, OpenNote } from './log-file.ts';
+import type { LogStyle } from './log-style.ts';
+import type { Overflow } from './served-console.ts';
+import type { OpenTerminal } from './terminal.ts';
 
-export interface XenconsoledServices
-  extends Pick<
-    ConsoleServices,
-    'hypervisor' | 'domainControl' | 'xenstore' | 'clock' | 'log' | 'openTerminal' | 'openNote'
-  > {
+export interface XenconsoledServices {
+  readonly hypervisor: Hypervisor;
+  readonly domainControl: DomainControl;
+  readonly xenstore: Xenstore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openTerminal: OpenTerminal;
   readonly openLog: OpenLog;
+  readonly openNote: OpenNote;
 }
 
 /** Which of the two kinds of consoles something applies to. */
@@ -28,7 +34,8 @@ export interface ConsoleChoice {
   readonly hv: boolean;
 }
 
-export interface XenconsoledOptions {
+/** What is kept in logs, and how. */
+export interface LogOptions {
   /** Whose output is kept in logs. */
   readonly log: ConsoleChoice;
   /** In whose logs lines begin with the time. */
@@ -37,6 +44,9 @@ export interface XenconsoledOptions {
   readonly logFormat: 'text' | 'json';
   /** In the logs, ESC becomes a dot. */
   readonly replaceEscape: boolean;
+}
+
+export interface XenconsoledOptions extends LogOptions {
   /** What happens to output that nobody has read from a terminal beyond the console's `limit`. */
   readonly overflow: Overflow;
 }
@@ -50,9 +60,6 @@ export const XENCONSOLED_DEFAULTS: XenconsoledOptions = {
   overflow: 'discard',
 };
 
-/** Viewers beside the terminals, of all consoles together. */
-export const VIEWERS_MAX = 256;
-
 export interface Xenconsoled {
   /** Opens every log again by its name, after somebody has moved it away. */
   reopenLogs(): void;
@@ -62,138 +69,30 @@ export interface Xenconsoled {
   close(): Promise<void>;
 }
 
-class ConsoleDaemon implements Xenconsoled, ConsoleRegister {
-  private readonly services: XenconsoledServices;
-  private readonly consoleServices: ConsoleServices;
-  private readonly guests = new Map<DomId, GuestConsole>();
-  private readonly deviceConsoles = new Set<ServedConsole>();
-  private readonly viewers = new Set<ViewerSession>();
-  private readonly hypervisorLog: HypervisorLog | undefined;
-  private deviceBus: BackBus | undefined;
-  private endWatches: () => Promise<unknown> = async () => {};
-  ending = false;
+/** How the logs of one of the two kinds of consoles are written. */
+function logStyle(options: LogOptions, kind: keyof ConsoleChoice): LogStyle {
+  const { logFormat: format, replaceEscape, timestamp } = options;
+  return { format, replaceEscape, timestamps: timestamp[kind] };
+}
 
-  constructor(services: XenconsoledServices, options: XenconsoledOptions) {
-    const { openLog, ...others } = services;
-    const { logFormat: format, replaceEscape, timestamp, overflow } = options;
-    this.services = services;
-    this.consoleServices = {
-      ...others,
-      ...(options.log.guest ? { openLog } : {}),
-      logStyle: { format, replaceEscape, timestamps: timestamp.guest },
-      overflow,
-    };
-    this.hypervisorLog = options.log.hv
-      ? new HypervisorLog({
-          ...services,
-          logStyle: { format, replaceEscape, timestamps: timestamp.hv },
-        })
-      : undefined;
-  }
+/** What consoles have in dom0, as the options want it. */
+export function hostOutlets(services: XenconsoledServices, options: LogOptions): HostOutlets {
+  const { hypervisor, openLog, ...others } = services;
+  return new HostOutlets({
+    ...others,
+    domid: hypervisor.domid,
+    openLog: options.log.guest ? openLog : undefined,
+    logStyle: logStyle(options, 'guest'),
+  });
+}
 
-  /** Each watch fires once at once, which finds the domains that are there already. */
-  async start(): Promise<void> {
-    const { xenstore } = this.services;
-    const watches = await Promise.all(
-      ['@introduceDomain', '@releaseDomain'].map((happening) =>
-        xenstore.watch(happening, () => this.lookAtDomains()),
-      ),
-    );
-    this.endWatches = () => Promise.allSettled(watches.map((watch) => watch.close()));
-    this.deviceBus = await openDeviceConsoles(this.consoleServices, this);
-  }
-
-  reopenLogs(): void {
-    this.hypervisorLog?.reopen();
-    for (const console of this.consoles()) {
-      console.reopenLog().catch((error) => {
-        const { domid, index } = console.place;
-        const fields = { domid, console: index, error: errorMessage(error) };
-        this.services.log.error('cannot reopen a log', fields);
-      });
-    }
-  }
-
-  attachViewer(stream: ByteStream): void {
-    if (this.ending || this.viewers.size >= VIEWERS_MAX) {
-      this.services.log.warn('a viewer is refused', { error: `limit viewers: ${VIEWERS_MAX}` });
-      stream.close();
-      return;
-    }
-    const session: ViewerSession = new ViewerSession({
-      stream,
-      log: this.services.log,
-      find: (request) => this.find(request),
-      onEnd: () => this.viewers.delete(session),
-    });
-    this.viewers.add(session);
-  }
-
-  async close(): Promise<void> {
-    if (this.ending) return;
-    this.ending = true;
-    const guests = [...this.guests.values()];
-    this.guests.clear();
-    await Promise.all([
-      this.endWatches(),
-      this.hypervisorLog?.close(),
-      this.deviceBus?.close(),
-      ...guests.map((guest) => guest.close(false)),
-    ]);
-    for (const viewer of this.viewers) viewer.close();
-  }
-
-  add(console: ServedConsole): void {
-    this.deviceConsoles.add(console);
-  }
-
-  remove(console: ServedConsole): void {
-    this.deviceConsoles.delete(console);
-  }
-
-  /** Every console that is served now. */
-  private consoles(): ServedConsole[] {
-    const first = [...this.guests.values()].flatMap(({ served }) => served ?? []);
-    return [...first, ...this.deviceConsoles];
-  }
-
-  private find(request: AttachRequest): ServedConsole | undefined {
-    return this.consoles().find(
-      ({ place }) => place.domid === request.domid && place.index === request.console,
-    );
-  }
-
-  private lookAtDomains(): void {
-    if (this.ending) return;
-    const alive = this.aliveDomains();
-    if (alive === undefined) return;
-    for (const [domid, guest] of this.guests) {
-      if (alive.has(domid)) continue;
-      this.guests.delete(domid);
-      void guest.close(true);
-    }
-    for (const domid of alive) {
-      if (this.guests.has(domid)) continue;
-      const guest = new GuestConsole(domid, this.consoleServices);
-      this.guests.set(domid, guest);
-      guest.start();
-    }
-  }
-
-  /** Domains that may have a console of ours; domain 0's and our own are nobody's to serve. */
-  private aliveDomains(): Set<DomId> | undefined {
-    const { domainControl, hypervisor, log } = this.services;
-    try {
-      const served = domainControl
-        .list()
-        .filter(({ domid, dying }) => !dying && domid !== DOM0 && domid !== hypervisor.domid);
-      return new Set(served.map(({ domid }) => domid));
-    } catch (error) {
-      if (!(error instanceof XenError)) throw error;
-      log.error('cannot list the domains', { error: error.message });
-      return undefined;
-    }
-  }
+/** The log of the hypervisor's own console, if the options want one. Throws what `HypervisorLog` throws. */
+function hypervisorLog(
+  services: XenconsoledServices,
+  options: LogOptions,
+): HypervisorLog | undefined {
+  if (!options.log.hv) return undefined;
+  return new HypervisorLog({ ...services, logStyle: logStyle(options, 'hv') });
 }
 
 /** Serves consoles until closed. Rejects when the logs or xenstore can't be reached. */
@@ -201,12 +100,33 @@ export async function startXenconsoled(
   services: XenconsoledServices,
   options: XenconsoledOptions,
 ): Promise<Xenconsoled> {
-  const daemon = new ConsoleDaemon(services, options);
+  const { hypervisor, domainControl, xenstore, clock, log } = services;
+  const outlets = hostOutlets(services, options);
+  const access = { hypervisor, domainControl, xenstore, clock, log };
+  const consoles = { ...access, outlets, overflow: options.overflow };
+  const ofHypervisor = hypervisorLog(services, options);
+  const daemon = new ConsoleDaemon(consoles);
+  let devices: { close(): Promise<void> } | undefined;
+  let ended: Promise<unknown> | undefined;
+  // The daemon first, which tells the devices' consoles that the next one takes them up.
+  const end = () => Promise.all([daemon.close(), ofHypervisor?.close(), devices?.close()]);
+  const close = async () => {
+    ended ??= end();
+    await ended;
+  };
   try {
-    await daemon.start();
+    await daemon.start(introducedGuests({ ...access, domid: hypervisor.domid }));
+    devices = await openDeviceConsoles(consoles, daemon);
   } catch (error) {
-    await daemon.close();
+    await close();
     throw error;
   }
-  return daemon;
+  return {
+    reopenLogs() {
+      ofHypervisor?.reopen();
+      outlets.reopenLogs();
+    },
+    attachViewer: (stream) => daemon.attachViewer(stream),
+    close,
+  };
 }

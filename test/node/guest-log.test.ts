@@ -34,8 +34,16 @@ class Lives {
     const file = logDirectory(this.directory, silentLog, rules)('g.log');
     const note = noteDirectory(join(this.directory, 'notes'))('g');
     const scribe = new LogScribe(STYLE, nodeClock, {});
-    const log = new GuestLog({ file, scribe, note, log: silentLog });
-    log.resume(this.taken);
+    const log = await GuestLog.open(
+      {
+        openFile: async () => ({ file, scribe }),
+        note,
+        clock: nodeClock,
+        log: silentLog,
+        onClose: () => {},
+      },
+      this.taken,
+    );
     for (const [index, length] of batches.entries()) {
       const last = index === batches.length - 1;
       const batch = this.printed.slice(this.taken, this.taken + length);

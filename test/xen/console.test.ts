@@ -4,6 +4,7 @@ import { Guest, type GuestType } from '../../scripts/lab/guest.ts';
 import { type Host, PARAVANE, startCXenconsoled, startOurs } from '../../scripts/lab/host.ts';
 import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
+import { countsWhole, flood, floodEnd } from './console-flood.ts';
 import { sharedHost } from './shared-lab.ts';
 
 const LOGS = '/var/log/xen/console';
@@ -66,16 +67,6 @@ beforeAll(async () => {
   await pv.console().exit;
 });
 
-/** Whether the log holds the numbers from 1 to `count` in order, each once, after the last FLOOD-BEGIN. */
-async function countsWhole(log: string, count: number): Promise<string> {
-  const out = await host.lab.run(
-    `tac ${log} | sed '/FLOOD-BEGIN/q' | tac | tr -d '\\r' | grep -E '^[0-9]+$' >/tmp/counted
-     seq 1 ${count} | cmp - /tmp/counted && echo whole`,
-    { timeout_ms: 3 * LIMIT_MS },
-  );
-  return out.trim();
-}
-
 /** How many characters at the end of `text` are the numbers up to `last`, each once and in order. */
 function lastInOrder(text: string, last: number): number {
   const numbers = text.split(/\r?\n/).filter((line) => /^\d+$/.test(line));
@@ -86,24 +77,12 @@ function lastInOrder(text: string, last: number): number {
   return length;
 }
 
-/** Resolves once the flood has ended in the log. */
-function floodEnd(log: string, limit_ms: number): Promise<true> {
-  const look = async () => {
-    const { code } = await host.lab.attempt(`tail -c 200 ${log} | grep FLOOD-END`);
-    return code === 0 ? true : undefined;
-  };
-  return host.lab.waitFor('end of the output', look, limit_ms);
-}
-
 /** What `sample` printed, with timestamps that are the same each time. */
 function sample(text: string): string {
   const [printed = ''] = /SAMPLE-BEGIN[\s\S]*SAMPLE-END/.exec(text) ?? [];
   // C leaves a CR after a timestamp where it happens to read the line's end and the CR one by one.
   return printed.replace(/^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \r*/gm, '[time] ');
 }
-
-const flood = (count: number) =>
-  `stty -opost; echo FLOOD-"BEGIN"; seq 1 ${count}; echo FLOOD-"END"; stty opost`;
 
 test("our logs and terminals show what C's show of the same output, by turns on one guest", async () => {
   const variants = [[], ['--replace-escape', '--timestamp=all']];
@@ -218,8 +197,8 @@ test('killed again and again while a guest prints, the daemon loses and doubles 
     );
     await host.lab.waitFor('more output', async () => ((await size()) > then ? true : undefined));
   }
-  await floodEnd(log, 3 * LIMIT_MS);
-  expect(await countsWhole(log, KILL_LINES)).toBe('whole');
+  await floodEnd(host.lab, log, 3 * LIMIT_MS);
+  expect(await countsWhole(host.lab, log, KILL_LINES)).toBe('whole');
   viewer.write('\x1d');
   await viewer.exit;
 });
@@ -256,14 +235,14 @@ test('50 MB of output pass through a rotated log whole, the rest of the host doe
   const other = await makeGuest('pv', 'neighbour');
   await other.type('echo $((6 * 7)) is the answer', /42 is the answer/);
   const log = `${directory}/guest-talker.log`;
-  await floodEnd(log, FLOOD_LIMIT_MS);
+  await floodEnd(host.lab, log, FLOOD_LIMIT_MS);
   await host.lab.run(
     `cd ${directory}; for n in $(seq 40 -1 1); do
        if [ -e ${log}.$n.gz ]; then zcat ${log}.$n.gz; elif [ -e ${log}.$n ]; then cat ${log}.$n; fi
      done >whole; cat ${log} >>whole`,
     { timeout_ms: LIMIT_MS },
   );
-  expect(await countsWhole(`${directory}/whole`, FLOOD_LINES)).toBe('whole');
+  expect(await countsWhole(host.lab, `${directory}/whole`, FLOOD_LINES)).toBe('whole');
   const keys = '/local/domain/$(xl domid talker)/console';
   const limit = Number(await host.lab.run(`xenstore-read ${keys}/limit`));
   const late = view('xl', 'console', 'talker');

@@ -122,9 +122,13 @@ export class SimHost {
     return process;
   }
 
-  /** @param wanted a number of one's own choice, such as that of a domain that is gone */
-  async guest(wanted?: DomId): Promise<HostGuest> {
-    const boot = this.world.buildGuest(wanted === undefined ? {} : { domid: wanted });
+  /**
+   * @param wanted a number of one's own choice, such as that of a domain that is gone
+   * @param consoleDomid the domain that serves its console
+   */
+  async guest(wanted?: DomId, consoleDomid = DOM0): Promise<HostGuest> {
+    const domidWanted = wanted === undefined ? {} : { domid: wanted };
+    const boot = this.world.buildGuest({ ...domidWanted, consoleDomid });
     const { domid, clock, hypervisor } = boot.domain;
     const home = `/local/domain/${domid}`;
     await this.finish(

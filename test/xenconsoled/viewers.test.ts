@@ -2,23 +2,21 @@
 import { describe, expect, test } from 'vitest';
 import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
+import { FRAME_PAYLOAD_MAX, FrameReader, frame } from '../../src/base/frames.ts';
 import {
   type AttachRequest,
-  FRAME_PAYLOAD_MAX,
-  FrameReader,
-  frame,
   jsonFrame,
-  parseJson,
   VIEWER_ATTACH,
   VIEWER_ATTACHED,
   VIEWER_ENDED,
   VIEWER_INPUT,
   VIEWER_OUTPUT,
+  VIEWER_PROTOCOL,
   VIEWER_REFUSED,
   VIEWER_WINDOW,
 } from '../../src/console/viewer-protocol.ts';
 import { watchWindowSize } from '../../src/console/window-size.ts';
-import { VIEWERS_MAX } from '../../src/xenconsoled/xenconsoled.ts';
+import { VIEWERS_MAX } from '../../src/xenconsoled/console-daemon.ts';
 import { bytesOf, type ConsoleGuest, ConsoleHost, textOf } from './console-host.ts';
 
 /** What the daemon has said to a viewer. */
@@ -45,13 +43,13 @@ class TestViewer {
   }
 
   listen(): void {
-    const frames = new FrameReader(this.stream);
+    const frames = new FrameReader(this.stream, VIEWER_PROTOCOL);
     this.stream.onReady(() => {
       for (let next = frames.next(); next !== undefined; next = frames.next()) {
         if (next.type === VIEWER_OUTPUT) this.seen += textOf(next.payload);
-        if (next.type === VIEWER_ATTACHED) this.attached = parseJson(next.payload);
+        if (next.type === VIEWER_ATTACHED) this.attached = VIEWER_PROTOCOL.parseJson(next.payload);
         if (next.type === VIEWER_REFUSED || next.type === VIEWER_ENDED) {
-          this.farewell = String(parseJson(next.payload).reason);
+          this.farewell = String(VIEWER_PROTOCOL.parseJson(next.payload).reason);
         }
       }
       this.flush();

@@ -71,6 +71,17 @@ async function permitReading(nodes: XenstoreNodes, path: string, domid: DomId): 
   }
 }
 
+/**
+ * Where the front end stands; `undefined` when it is gone with its guest, or closed for good. A guest's
+ * first console has no handshake: it is served from the beginning, by the port that libxl wrote.
+ */
+async function frontState(nodes: XenstoreNodes, frontend: string): Promise<string | undefined> {
+  const state = await nodes.readIfPresent(childPath(frontend, 'state'));
+  if (state !== undefined) return state === String(XenbusStateClosed) ? undefined : state;
+  const port = await nodes.readIfPresent(childPath(frontend, 'port'));
+  return port === undefined ? undefined : String(XenbusStateInitialising);
+}
+
 /** Where the back end goes on: where the front end waits for it. */
 function backState(front: string): string {
   // Otherwise the handshake has yet to be done; a front end that is beyond it does not look.
@@ -81,9 +92,8 @@ function backState(front: string): string {
 
 async function restore(nodes: XenstoreNodes, record: DeviceRecord, domid: DomId): Promise<boolean> {
   const { path, guest, frontend, backend } = record;
-  const front = await nodes.readIfPresent(childPath(frontend, 'state'));
-  // Gone with its guest, or closed for good.
-  if (front === undefined || front === String(XenbusStateClosed)) return false;
+  const front = await frontState(nodes, frontend);
+  if (front === undefined) return false;
   await nodes.mkdir(backend);
   await nodes.setPermissions(backend, [
     { domid, access: 'n' },

@@ -11,11 +11,12 @@ import type { Log } from '../../base/log.ts';
 import type { DomainControl } from '../../hypervisor/contract.ts';
 import { CRASH_KEY } from '../../xenbus/crash-report.ts';
 import { Stepper } from '../../xenbus/stepper.ts';
+import { findDomain } from '../../xenstore/domain-name.ts';
 import { domainHome, parentPath } from '../../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes, XenstoreWatch } from '../../xenstore/xenstore.ts';
 import { Attempts } from '../attempts.ts';
-import { findDomain } from '../domain-name.ts';
 import { restoreDevices } from './devices.ts';
+import { withOwnConsole } from './own-console.ts';
 import type { Toolstack } from './toolstack.ts';
 
 export interface KeeperParts {
@@ -135,7 +136,8 @@ export class DriverDomainKeeper {
   /** Makes the domain, gives it what it served, and lets it run. */
   private async make(): Promise<void> {
     const { xenstore, toolstack, log } = this.parts;
-    const domid = await toolstack.create(this.domid);
+    const create = () => toolstack.create(this.domid);
+    const domid = await withOwnConsole(xenstore, this.domid, log, create);
     this.domid = domid;
     try {
       await xenstore.write(recordPath(this.name), String(domid));

@@ -1,7 +1,7 @@
 /** Domains as people call them. */
 import { errorCode, XenError } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, type DomId, domId } from '../base/ids.ts';
-import type { Xenstore } from '../xenstore/xenstore.ts';
+import type { Xenstore } from './xenstore.ts';
 
 /** The number of the domain that `text` names: a domid, or the name that the toolstack gave. Rejects with ENOENT. */
 export async function findDomain(store: Xenstore, text: string): Promise<DomId> {
