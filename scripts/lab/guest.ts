@@ -57,7 +57,10 @@ export interface GuestConfig {
   readonly ramdisk?: string;
   /** The kernel's command line; that of a stock Linux guest when absent. */
   readonly commandLine?: string;
-  /** What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. */
+  /**
+   * What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. It is
+   * gone unless told otherwise, so that whoever makes it again finds no other of that name.
+   */
   readonly onReboot?: 'destroy' | 'restart';
   /** Added to the kernel's command line; `module.parameter=value` reaches the module. */
   readonly extra?: string;
@@ -73,7 +76,7 @@ export interface GuestConfig {
 
 function xlConfig(config: GuestConfig): string {
   const { name, type, kernel = debianKernel().image, ramdisk, disks = [], vifs = [] } = config;
-  const { memory_mib = 192, vcpus = 1, extra = '', onReboot = 'restart' } = config;
+  const { memory_mib = 192, vcpus = 1, extra = '', onReboot = 'destroy' } = config;
   const { commandLine = `console=hvc0 quiet panic=-1 ${extra}` } = config;
   return [
     `name = "${name}"`,

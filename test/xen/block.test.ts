@@ -116,7 +116,6 @@ async function toolsGuest(name: string, type: GuestType, extra = ''): Promise<Gu
     memory_mib: 256,
     vcpus: 2,
     extra,
-    onReboot: 'destroy',
   });
   await attach(name, guestToolsDisk(), 'xvda', '--mode', 'r');
   await guest.shows(/GUEST-TOOLS-READY/);
