@@ -107,7 +107,8 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
   );
 }
 
-export const PVH_ATTEMPTS_MAX = 3;
+/** On some days every third one has a fault. */
+export const PVH_ATTEMPTS_MAX = 6;
 
 /** Whether Xen has ended a guest for a triple fault, since it was last asked. */
 export async function tripleFaulted(lab: Lab): Promise<boolean> {
