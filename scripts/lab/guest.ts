@@ -107,7 +107,7 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
   );
 }
 
-/** On some days every third one has a fault. */
+/** On a bad day one in three has a fault; hardly ever six in a row. */
 export const PVH_ATTEMPTS_MAX = 6;
 
 /** Whether Xen has ended a guest for a triple fault, since it was last asked. */

@@ -9,6 +9,7 @@ import {
 } from '../abi/io/xenbus.ts';
 import { errorCode, XenError } from '../base/errors.ts';
 import { DOM0, type DomId } from '../base/ids.ts';
+import { writeDirectory } from '../xenstore/directories.ts';
 import { childPath, domainHome, parentPath } from '../xenstore/path.ts';
 import type { Permission, Xenstore, XenstoreNodes } from '../xenstore/xenstore.ts';
 
@@ -36,19 +37,6 @@ async function freeNumber(nodes: XenstoreNodes, domid: DomId): Promise<number> {
     if ((await nodes.readIfPresent(front)) === undefined) return number;
   }
   throw new XenError('ENOSPC', `attach a console to domain ${domid}`, `limit: ${NUMBER_MAX}`);
-}
-
-async function writeDirectory(
-  nodes: XenstoreNodes,
-  path: string,
-  permissions: readonly Permission[],
-  keys: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  await nodes.mkdir(path);
-  await nodes.setPermissions(path, permissions);
-  for (const [key, value] of Object.entries(keys)) {
-    await nodes.write(childPath(path, key), String(value));
-  }
 }
 
 /** Attaches a console and resolves with its number. Rejects with EEXIST when that is taken. */

@@ -8,9 +8,10 @@ import {
   XenbusStateConnected,
   XenbusStateInitialising,
 } from '../abi/io/xenbus.ts';
-import { errorCode, XenError } from '../base/errors.ts';
+import { XenError } from '../base/errors.ts';
 import { type DomId, domId } from '../base/ids.ts';
 import { parseXenbusState } from '../xenbus/state.ts';
+import { childrenOf, writeDirectory } from '../xenstore/directories.ts';
 import { domainHome, parentPath } from '../xenstore/path.ts';
 import type { Permission, Xenstore, XenstoreNodes } from '../xenstore/xenstore.ts';
 
@@ -51,26 +52,17 @@ export interface DeviceDirectories {
   readonly back: Readonly<Record<string, string>>;
 }
 
-async function children(nodes: XenstoreNodes, path: string): Promise<string[]> {
-  try {
-    return await nodes.list(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 /** The devices of a kind that one domain or all have, in order. */
 export async function listDevices(
   store: Xenstore,
   kind: DeviceKind,
   only?: DomId,
 ): Promise<DeviceEntry[]> {
-  const domids = only === undefined ? await children(store, '/local/domain') : [String(only)];
+  const domids = only === undefined ? await childrenOf(store, '/local/domain') : [String(only)];
   const entries: DeviceEntry[] = [];
   for (const domid of domids.map(Number).sort((a, b) => a - b)) {
     const directory = `/local/domain/${domid}/device/${kind.front}`;
-    const devids = (await children(store, directory)).map(Number).sort((a, b) => a - b);
+    const devids = (await childrenOf(store, directory)).map(Number).sort((a, b) => a - b);
     for (const devid of devids) {
       const front = `${directory}/${devid}`;
       const back = await store.readIfPresent(`${front}/backend`);
@@ -107,13 +99,13 @@ export async function attachDevice(
   keys: (devid: number) => DeviceDirectories,
 ): Promise<DeviceEntry> {
   const { domid, backend, type } = request;
-  if (!(await children(store, '/local/domain')).includes(String(backend))) {
+  if (!(await childrenOf(store, '/local/domain')).includes(String(backend))) {
     const detail = `there is no domain ${backend} to serve it`;
     throw new XenError('ESRCH', `attach a ${kind.noun}`, detail);
   }
   return store.transaction(async (nodes) => {
     const directory = `${domainHome(domid)}/device/${kind.front}`;
-    const taken = new Set((await children(nodes, directory)).map(Number));
+    const taken = new Set((await childrenOf(nodes, directory)).map(Number));
     const devid = request.devid ?? free(taken);
     if (taken.has(devid)) {
       const operation = `attach ${kind.nameOf(devid)} to domain ${domid}`;
@@ -123,14 +115,14 @@ export async function attachDevice(
     const back = `${domainHome(backend)}/backend/${type}/${domid}/${devid}`;
     const own = keys(devid);
     const state = String(XenbusStateInitialising);
-    await writeDirectory(nodes, back, backend, domid, {
+    await writeDirectory(nodes, back, readableBy(backend, domid), {
       frontend: front,
       'frontend-id': String(domid),
       ...own.back,
       online: '1',
       state,
     });
-    await writeDirectory(nodes, front, domid, backend, {
+    await writeDirectory(nodes, front, readableBy(domid, backend), {
       backend: back,
       'backend-id': String(backend),
       ...own.front,
@@ -140,24 +132,10 @@ export async function attachDevice(
   });
 }
 
-async function writeDirectory(
-  nodes: XenstoreNodes,
-  path: string,
-  owner: DomId,
-  reader: DomId,
-  keys: Readonly<Record<string, string>>,
-): Promise<void> {
-  const permissions: Permission[] = [
-    { domid: owner, access: 'n' },
-    { domid: reader, access: 'r' },
-  ];
-  await nodes.mkdir(path);
-  await nodes.setPermissions(path, permissions);
-  for (const [key, value] of Object.entries(keys)) {
-    await nodes.write(`${path}/${key}`, value);
-    await nodes.setPermissions(`${path}/${key}`, permissions);
-  }
-}
+const readableBy = (owner: DomId, reader: DomId): readonly Permission[] => [
+  { domid: owner, access: 'n' },
+  { domid: reader, access: 'r' },
+];
 
 /** Waits until both ends are connected. Rejects with the back end's own words when it fails. */
 async function untilConnected(
@@ -200,7 +178,7 @@ export async function detachDevice(
 ): Promise<void> {
   const { kind, domid, devid, back } = entry;
   const operation = `detach ${kind.nameOf(devid)} from domain ${domid}`;
-  if ((await children(store, `/libxl/${domid}/device/${kind.front}/${devid}`)).length > 0) {
+  if ((await childrenOf(store, `/libxl/${domid}/device/${kind.front}/${devid}`)).length > 0) {
     throw new XenError('EPERM', operation, `libxl has attached it: use xl ${kind.xlDetach}`);
   }
   await store.transaction(async (nodes) => {
@@ -229,7 +207,7 @@ async function removeWithEmptyParents(nodes: XenstoreNodes, path: string): Promi
   await nodes.remove(path);
   for (let parent = parentPath(path); !/^\/local\/domain\/\d+$/.test(parent); ) {
     // A domain's own `device` stays: libxl expects it.
-    if (parent.endsWith('/device') || (await children(nodes, parent)).length > 0) return;
+    if (parent.endsWith('/device') || (await childrenOf(nodes, parent)).length > 0) return;
     await nodes.remove(parent);
     parent = parentPath(parent);
   }

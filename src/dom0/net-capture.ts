@@ -1,5 +1,4 @@
 /** Frames of a port of the network back end, from its socket into a file. */
-
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';

@@ -3,7 +3,6 @@
  * the answer is a line `ok` and a pcap file without an end, or a line that says why not. Frames never
  * wait for whoever captures: those that there is no room for are left out.
  */
-
 import type { ByteStream } from '../base/byte-stream.ts';
 import { latin1Decode, latin1Encode } from '../base/bytes.ts';
 import type { SwitchPort } from './switch-port.ts';

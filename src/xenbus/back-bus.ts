@@ -3,9 +3,10 @@
  * its domain's home, written by the toolstack. One watch covers all of them.
  */
 import type { Clock } from '../base/clock.ts';
-import { errorCode, errorMessage } from '../base/errors.ts';
+import { errorMessage } from '../base/errors.ts';
 import { type DomId, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
+import { childrenOf } from '../xenstore/directories.ts';
 import { childPath, domainHome, isAtOrBelow, pathName } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreWatch } from '../xenstore/xenstore.ts';
 import { BackDevice, type BackDriver } from './back-device.ts';
@@ -100,22 +101,13 @@ export class BackBus {
 
   private async deviceDirectories(): Promise<string[]> {
     const found: string[] = [];
-    for (const domain of await this.children(this.root)) {
+    for (const domain of await childrenOf(this.parts.xenstore, this.root)) {
       const domainPath = childPath(this.root, domain);
-      for (const device of await this.children(domainPath)) {
+      for (const device of await childrenOf(this.parts.xenstore, domainPath)) {
         found.push(childPath(domainPath, device));
       }
     }
     return found;
-  }
-
-  private async children(path: string): Promise<string[]> {
-    try {
-      return await this.parts.xenstore.list(path);
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return [];
-      throw error;
-    }
   }
 
   /** Begins to serve the device in a new directory, if it names a front end. */

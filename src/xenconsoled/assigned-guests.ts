@@ -3,10 +3,11 @@
  * toolstack makes a directory below this domain's `backend/console` for each guest that is to have its
  * console here, and leaves it to us to remove that when the guest is gone.
  */
-import { errorCode, errorMessage } from '../base/errors.ts';
+import { errorMessage } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, type DomId, domId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
 import { Stepper } from '../xenbus/stepper.ts';
+import { childrenOf } from '../xenstore/directories.ts';
 import { childPath, domainHome } from '../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes } from '../xenstore/xenstore.ts';
 import { readConsoleKey } from './console-keys.ts';
@@ -24,15 +25,6 @@ export function consoleBackends(domid: DomId): string {
   return `${domainHome(domid)}/backend/console`;
 }
 
-async function children(nodes: XenstoreNodes, path: string): Promise<string[]> {
-  try {
-    return await nodes.list(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 function isGuest(name: string, consoleDomain: DomId): boolean {
   const number = /^[1-9][0-9]{0,4}$/.test(name) ? Number(name) : DOMID_FIRST_RESERVED;
   // Made anew under its number, a console domain is named as the one that has its own console.
@@ -43,9 +35,9 @@ function isGuest(name: string, consoleDomain: DomId): boolean {
 export async function guestsBelow(nodes: XenstoreNodes, consoleDomain: DomId): Promise<DomId[]> {
   const root = consoleBackends(consoleDomain);
   const guests: DomId[] = [];
-  for (const name of await children(nodes, root)) {
+  for (const name of await childrenOf(nodes, root)) {
     if (!isGuest(name, consoleDomain)) continue;
-    if ((await children(nodes, childPath(root, name))).includes('0')) {
+    if ((await childrenOf(nodes, childPath(root, name))).includes('0')) {
       guests.push(domId(Number(name)));
     }
   }

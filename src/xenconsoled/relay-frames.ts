@@ -3,7 +3,6 @@
  * channels on one stream. A channel is a log, a terminal or a viewer, by a number that its opener
  * chooses: the daemon odd ones, the relay even ones.
  */
-
 import { asciiJson } from '../base/ascii-json.ts';
 import { unreachable } from '../base/assert.ts';
 import { joinBytes, latin1Decode, latin1Encode } from '../base/bytes.ts';

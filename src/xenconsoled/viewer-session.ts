@@ -1,5 +1,4 @@
 /** One viewer's connection to the daemon, from ATTACH to the end: viewer-protocol.ts, the daemon's side. */
-
 import type { ByteStream } from '../base/byte-stream.ts';
 import { XenError } from '../base/errors.ts';
 import { FRAME_PAYLOAD_MAX, FrameReader, frame } from '../base/frames.ts';

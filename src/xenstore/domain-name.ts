@@ -1,11 +1,12 @@
 /** Domains as people call them. */
-import { errorCode, XenError } from '../base/errors.ts';
+import { XenError } from '../base/errors.ts';
 import { DOMID_FIRST_RESERVED, type DomId, domId } from '../base/ids.ts';
+import { childrenOf } from './directories.ts';
 import type { Xenstore } from './xenstore.ts';
 
 /** The number of the domain that `text` names: a domid, or the name that the toolstack gave. Rejects with ENOENT. */
 export async function findDomain(store: Xenstore, text: string): Promise<DomId> {
-  const domids = (await domainDirectories(store)).filter(
+  const domids = (await childrenOf(store, '/local/domain')).filter(
     (name) => /^[0-9]{1,5}$/.test(name) && Number(name) < DOMID_FIRST_RESERVED,
   );
   if (domids.includes(text)) return domId(Number(text));
@@ -14,13 +15,4 @@ export async function findDomain(store: Xenstore, text: string): Promise<DomId> 
     if (name === text) return domId(Number(domid));
   }
   throw new XenError('ENOENT', `find domain ${JSON.stringify(text)}`, 'there is none of that name');
-}
-
-async function domainDirectories(store: Xenstore): Promise<string[]> {
-  try {
-    return await store.list('/local/domain');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
 }

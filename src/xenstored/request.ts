@@ -1,5 +1,4 @@
 /** One request, as an operation sees it: who asks, for what, and with what it may work. */
-
 import { XS_ERROR } from '../abi/io/xs_wire.ts';
 import type { Clock } from '../base/clock.ts';
 import { errorMessage, XenError } from '../base/errors.ts';

@@ -1,5 +1,4 @@
 /** The trace of all requests and replies, which an operator switches on and off. */
-
 import { XS_CONTROL } from '../abi/io/xs_wire.ts';
 import { latin1Decode } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';

@@ -1,11 +1,11 @@
 /** Leases of DHCP in xenstore, where the domain that gives them may write: `<directory>/<mac>`. */
 import type { Clock } from '../../src/base/clock.ts';
-import { errorCode } from '../../src/base/errors.ts';
 import type { DhcpLease } from '../../src/net/dhcp-leases.ts';
 import type { LeaseStore } from '../../src/net/dhcp-server.ts';
 import { parseIpAddress } from '../../src/net/ip-address.ts';
 import { ipv4Number, ipv4Text } from '../../src/net/ipv4-range.ts';
 import { type MacAddress, macAddressText, parseMacAddress } from '../../src/net/mac-address.ts';
+import { childrenOf } from '../../src/xenstore/directories.ts';
 import type { Xenstore } from '../../src/xenstore/xenstore.ts';
 
 /** In dom0, with the directories above it that are ours. */
@@ -25,15 +25,6 @@ function parseLease(name: string, value: string): DhcpLease | undefined {
   }
 }
 
-async function children(xenstore: Xenstore, path: string): Promise<string[]> {
-  try {
-    return await xenstore.list(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 /** @param directories where the leases are, and what is above that and removed when it is empty */
 export function xenstoreLeases(
   xenstore: Xenstore,
@@ -47,14 +38,14 @@ export function xenstoreLeases(
     if ((await xenstore.readIfPresent(path)) === undefined) return;
     await xenstore.remove(path);
     for (const parent of directories) {
-      if ((await children(xenstore, parent)).length > 0) return;
+      if ((await childrenOf(xenstore, parent)).length > 0) return;
       await xenstore.remove(parent);
     }
   };
   return {
     async load() {
       const found: DhcpLease[] = [];
-      for (const name of await children(xenstore, directory)) {
+      for (const name of await childrenOf(xenstore, directory)) {
         const path = `${directory}/${name}`;
         const lease = parseLease(name, (await xenstore.readIfPresent(path)) ?? '');
         if (lease === undefined || lease.until_ms <= clock.wallclock_ms()) await remove(path);

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
-import type { Holdings } from '../../src/base/holdings.ts';
+import { Holdings } from '../../src/base/holdings.ts';
 import type { Log } from '../../src/base/log.ts';
 import { openDomainControl, openLinuxHypervisor } from '../../src/hypervisor/linux/hypervisor.ts';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
@@ -46,12 +46,11 @@ export interface ConsoleProcess {
   close(): Promise<void>;
 }
 
-/** What SIGHUP asks for. */
-export function logReopener(daemon: { reopenLogs(): void }, log: Log): () => void {
-  return () => {
-    log.info('opening the logs again');
-    daemon.reopenLogs();
-  };
+/** Who serves consoles: the daemon, or the relay of a domain that does. */
+interface ConsoleServer {
+  attachViewer(stream: ByteStream): void;
+  reopenLogs(): void;
+  close(): Promise<void>;
 }
 
 function choice(name: ConsoleChoiceName): ConsoleChoice {
@@ -64,7 +63,7 @@ export function logOptions(settings: ConsoleHostSettings): LogOptions {
 }
 
 /** Rejects with `XenError` when Xen or xenstored can't be reached. */
-export async function openConsoleHost(
+async function openConsoleHost(
   settings: ConsoleHostSettings,
   held: Holdings,
   log: Log,
@@ -90,7 +89,7 @@ export async function openConsoleHost(
 }
 
 /** Hands whoever connects to the viewers' socket to `attach`. */
-export async function listenForViewers(
+async function listenForViewers(
   { viewerSocket }: ConsoleHostSettings,
   held: Holdings,
   attach: (stream: ByteStream) => void,
@@ -100,4 +99,29 @@ export async function listenForViewers(
   held.keep(
     await listenUnixSocket(native, viewerSocket, 'viewers', servedTogether(native, attach)),
   );
+}
+
+/** Rejects with `XenError` when Xen or xenstored can't be reached, or with what `start` does. */
+export async function openConsoleProcess(
+  settings: ConsoleHostSettings,
+  log: Log,
+  start: (host: XenconsoledServices) => Promise<ConsoleServer>,
+): Promise<ConsoleProcess> {
+  const held = new Holdings();
+  try {
+    const server = await start(await openConsoleHost(settings, held, log));
+    await listenForViewers(settings, held, (stream) => server.attachViewer(stream));
+    const onHangup = () => {
+      log.info('opening the logs again');
+      server.reopenLogs();
+    };
+    const close = async () => {
+      await server.close();
+      held.close();
+    };
+    return { onHangup, close };
+  } catch (error) {
+    held.close();
+    throw error;
+  }
 }

@@ -1,5 +1,4 @@
 /** A simulated host with our block back end in domain 0, and disks in memory by their paths. */
-
 import type { Clock } from '../../src/base/clock.ts';
 import { XenError } from '../../src/base/errors.ts';
 import type { DiskRequest } from '../../src/block/back-disk.ts';

@@ -1,5 +1,4 @@
 /** How mapped memory ends. A file of two pages stands for what a device would map. */
-
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,

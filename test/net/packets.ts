@@ -1,5 +1,4 @@
 /** Frames for tests, built independently of how src/net reads them. */
-
 import { Prng } from '../../src/base/prng.ts';
 import type { Frame } from '../../src/net/frame.ts';
 import { parseMacAddress, writeMacAddress } from '../../src/net/mac-address.ts';

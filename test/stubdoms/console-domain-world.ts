@@ -2,22 +2,21 @@
  * A simulated host whose consoles are in a domain of their own: that domain and the relay in dom0, which
  * tests kill and start again, guests that print, and what stands in the logs then.
  */
-
 import { XenconsInterface } from '../../src/abi/io/console.ts';
-import { latin1Decode } from '../../src/base/bytes.ts';
-import type { DomId } from '../../src/base/ids.ts';
-import { frontConsole } from '../../src/console/console-stream.ts';
+import { DOM0, type DomId } from '../../src/base/ids.ts';
 import { restoreDevices } from '../../src/dom0/driver-domain/devices.ts';
 import type { FaultPlan } from '../../src/hypervisor/sim/faults.ts';
 import type { Xenconsoled } from '../../src/xenconsoled/xenconsoled.ts';
-import { childPath } from '../../src/xenstore/path.ts';
-import type { Permission, XenstoreNodes } from '../../src/xenstore/xenstore.ts';
+import { writeDirectory } from '../../src/xenstore/directories.ts';
+import type { Permission } from '../../src/xenstore/xenstore.ts';
 import { startConsoleRelay } from '../../stubdoms/xenconsoled/relay-service.ts';
 import { type ConsoleService, startConsoleService } from '../../stubdoms/xenconsoled/service.ts';
 import { type HostGuest, type HostProcess, SimHost } from '../xenbus/sim-host.ts';
-import { FakeFile, FakeLog, FakeTerminal } from '../xenconsoled/console-host.ts';
+import { FakeFile, FakeLog, FakeTerminal, guestEnd } from '../xenconsoled/console-host.ts';
 
 const NAME = 'xenconsoled';
+/** What libxl keeps to itself. */
+const DOM0S: readonly Permission[] = [{ domid: DOM0, access: 'n' }];
 
 /** A guest with its own end of the console. */
 export interface PrintingGuest extends HostGuest {
@@ -25,40 +24,6 @@ export interface PrintingGuest extends HostGuest {
   readonly received: () => string;
   /** Prints all of it, as fast as the ring takes it. */
   print(bytes: Uint8Array): void;
-}
-
-function printer({ boot }: HostGuest) {
-  const { channel, page } = boot.console;
-  const front = frontConsole({ page: page.page(0), channel });
-  const target = new Uint8Array(500);
-  let received = '';
-  let rest = new Uint8Array(0);
-  const proceed = () => {
-    for (let length = 1; length > 0; ) {
-      length = front.read(target);
-      received += latin1Decode(target.subarray(0, length));
-    }
-    rest = rest.subarray(front.write(rest));
-  };
-  front.onReady(proceed);
-  const print = (bytes: Uint8Array) => {
-    rest = Uint8Array.from([...rest, ...bytes]);
-    proceed();
-  };
-  return { print, received: () => received };
-}
-
-async function writeKeys(
-  nodes: XenstoreNodes,
-  path: string,
-  permissions: readonly Permission[],
-  keys: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  await nodes.mkdir(path);
-  if (permissions.length > 0) await nodes.setPermissions(path, permissions);
-  for (const [key, value] of Object.entries(keys)) {
-    await nodes.write(childPath(path, key), String(value));
-  }
 }
 
 export class ConsoleDomainWorld {
@@ -174,16 +139,16 @@ export class ConsoleDomainWorld {
     await host.finish(
       host.tools.transaction(async (nodes) => {
         await nodes.write(`/local/domain/${domid}/name`, name);
-        await writeKeys(nodes, path, own, {
+        await writeDirectory(nodes, path, own, {
           ...{ 'backend-id': server, type: 'xenconsoled', limit: 1048576, tty: '' },
           ...{ port: boot.console.channel.port, 'ring-ref': boot.console.gfn },
         });
-        await writeKeys(nodes, back, own, backKeys);
+        await writeDirectory(nodes, back, own, backKeys);
         const record = `/libxl/${domid}/device/console/0`;
-        await writeKeys(nodes, record, [], { ...backKeys, backend: back });
+        await writeDirectory(nodes, record, DOM0S, { ...backKeys, backend: back });
       }),
     );
-    return { ...guest, path, ...printer(guest) };
+    return { ...guest, path, ...guestEnd(boot) };
   }
 
   /** `xl destroy` for a guest. */

@@ -14,8 +14,9 @@ import {
   SimWorld,
 } from '../../src/hypervisor/sim/world.ts';
 import { XenstoreClient } from '../../src/xenstore/client.ts';
+import { writeDirectory } from '../../src/xenstore/directories.ts';
 import { xenstoreRingStream } from '../../src/xenstore/ring-transport.ts';
-import type { XenstoreNodes } from '../../src/xenstore/xenstore.ts';
+import type { Permission, XenstoreNodes } from '../../src/xenstore/xenstore.ts';
 import { startXenstored, type Xenstored } from '../../src/xenstored/server.ts';
 
 export interface HostGuest {
@@ -172,8 +173,8 @@ export class SimHost {
     };
     await this.finish(
       this.tools.transaction(async (nodes) => {
-        await writeDirectory(nodes, device.front, guest.domid, backend, front);
-        await writeDirectory(nodes, device.back, backend, guest.domid, back);
+        await writeDirectory(nodes, device.front, readableBy(guest.domid, backend), front);
+        await writeDirectory(nodes, device.back, readableBy(backend, guest.domid), back);
         if (backend === DOM0) return;
         const record = `/libxl/${guest.domid}/device/${type}/${devid}`;
         for (const [key, value] of Object.entries({ ...back, backend: device.back })) {
@@ -281,20 +282,10 @@ export function devicePaths(
   };
 }
 
-async function writeDirectory(
-  nodes: XenstoreNodes,
-  path: string,
-  owner: DomId,
-  reader: DomId,
-  keys: Record<string, string>,
-): Promise<void> {
-  await nodes.mkdir(path);
-  await nodes.setPermissions(path, [
-    { domid: owner, access: 'n' },
-    { domid: reader, access: 'r' },
-  ]);
-  for (const [key, value] of Object.entries(keys)) await nodes.write(`${path}/${key}`, value);
-}
+const readableBy = (owner: DomId, reader: DomId): readonly Permission[] => [
+  { domid: owner, access: 'n' },
+  { domid: reader, access: 'r' },
+];
 
 async function removeWithEmptyParents(nodes: XenstoreNodes, path: string): Promise<void> {
   if ((await nodes.readIfPresent(path)) !== undefined) await nodes.remove(path);

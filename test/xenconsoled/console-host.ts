@@ -268,7 +268,8 @@ export class ConsoleHost {
   }
 }
 
-function guestEnd(guest: SimGuest) {
+/** The guest's own end of its console: prints as fast as the ring takes it, and reads what comes. */
+export function guestEnd(guest: Pick<SimGuest, 'console'>) {
   const { channel, page } = guest.console;
   const front = frontConsole({ page: page.page(0), channel });
   const target = new Uint8Array(500);

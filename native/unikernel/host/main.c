@@ -1,7 +1,7 @@
 /* host [--two-level] [--snapshot] [--peer=FILE] BUNDLE [OPTION...]: runs a bundle as a stub domain would,
  * over the small Xen of this process, which may be one without the FIFO ABI of events, and whose toolstack
- * suspends a domain for a snapshot alone. A peer grants the pages of the file. The options are the domain's command line. The exit status is the reason
- * of its end. */
+ * suspends a domain for a snapshot alone. A peer grants the pages of the file. The options are the
+ * domain's command line. The exit status is the reason of its end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

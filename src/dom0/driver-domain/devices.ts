@@ -9,8 +9,8 @@ import {
   XenbusStateConnected,
   XenbusStateInitialising,
 } from '../../abi/io/xenbus.ts';
-import { errorCode } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
+import { childrenOf } from '../../xenstore/directories.ts';
 import { childPath, domainHome } from '../../xenstore/path.ts';
 import type { Xenstore, XenstoreNodes } from '../../xenstore/xenstore.ts';
 
@@ -25,15 +25,6 @@ interface DeviceRecord {
   readonly backend: string;
 }
 
-async function children(nodes: XenstoreNodes, path: string): Promise<string[]> {
-  try {
-    return await nodes.list(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
-}
-
 async function recordAt(nodes: XenstoreNodes, path: string, guest: DomId) {
   const backend = await nodes.readIfPresent(childPath(path, 'backend'));
   const frontend = await nodes.readIfPresent(childPath(path, 'frontend'));
@@ -45,11 +36,11 @@ async function recordAt(nodes: XenstoreNodes, path: string, guest: DomId) {
 /** The devices of all guests whose back ends are in domain `domid`. */
 async function recordsOf(nodes: XenstoreNodes, domid: DomId): Promise<DeviceRecord[]> {
   const found: DeviceRecord[] = [];
-  for (const guest of await children(nodes, RECORDS)) {
+  for (const guest of await childrenOf(nodes, RECORDS)) {
     if (!/^\d{1,5}$/.test(guest)) continue;
     const devices = `${RECORDS}/${guest}/device`;
-    for (const type of await children(nodes, devices)) {
-      for (const devid of await children(nodes, childPath(devices, type))) {
+    for (const type of await childrenOf(nodes, devices)) {
+      for (const devid of await childrenOf(nodes, childPath(devices, type))) {
         const path = `${devices}/${type}/${devid}`;
         const record = await recordAt(nodes, path, domId(Number(guest)));
         if (record?.backend.startsWith(`${domainHome(domid)}/backend/`)) found.push(record);

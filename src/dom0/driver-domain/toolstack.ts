@@ -26,15 +26,8 @@ export function hostToolstack(path: string): Toolstack {
       // Read anew each time, as xl does when a domain reboots.
       const wanted: DomainConfig = await config();
       const c_info = { ...wanted.c_info, ...(domid === undefined ? {} : { domid }) };
-      return domId(
-        Number(
-          await runProgram(
-            builtProgram('create-domain'),
-            [],
-            JSON.stringify({ ...wanted, c_info }),
-          ),
-        ),
-      );
+      const input = JSON.stringify({ ...wanted, c_info });
+      return domId(Number(await runProgram(builtProgram('create-domain'), [], input)));
     },
     unpause: async (domid) => void (await runProgram('xl', ['unpause', String(domid)])),
     destroy: async (domid) => void (await runProgram('xl', ['destroy', String(domid)])),

@@ -5,8 +5,9 @@
 import { XenbusStateInitialising } from '../../abi/io/xenbus.ts';
 import { DOM0 } from '../../base/ids.ts';
 import type { SimGuest } from '../../hypervisor/sim/world.ts';
+import { writeDirectory } from '../../xenstore/directories.ts';
 import { domainHome } from '../../xenstore/path.ts';
-import type { Permission, Xenstore, XenstoreNodes } from '../../xenstore/xenstore.ts';
+import type { Permission, Xenstore } from '../../xenstore/xenstore.ts';
 
 /** `xvda` as `xl` numbers it: major 202, minor 0. */
 export const XVDA = 202 << 8;
@@ -44,19 +45,6 @@ function devicesOf({ disk, mac }: GuestPlan): DevicePlan[] {
   ];
 }
 
-async function writeAll(
-  nodes: XenstoreNodes,
-  directory: string,
-  permissions: readonly Permission[],
-  values: Readonly<Record<string, string | number>>,
-): Promise<void> {
-  await nodes.mkdir(directory);
-  await nodes.setPermissions(directory, permissions);
-  for (const [name, value] of Object.entries(values)) {
-    await nodes.write(`${directory}/${name}`, String(value));
-  }
-}
-
 /** What `xen-init-dom0` leaves in xenstore when the host boots, and where back ends look for guests. */
 export async function initialiseDom0(store: Xenstore): Promise<void> {
   const home = domainHome(DOM0);
@@ -82,9 +70,9 @@ export async function introduceGuest(
     { domid: DOM0, access: 'r' },
   ];
   await store.transaction(async (nodes) => {
-    await writeAll(nodes, home, readableByGuest, { name: plan.name, domid });
-    await writeAll(nodes, `${home}/data`, ownedByGuest, {});
-    await writeAll(nodes, `${home}/console`, readableByGuest, {
+    await writeDirectory(nodes, home, readableByGuest, { name: plan.name, domid });
+    await writeDirectory(nodes, `${home}/data`, ownedByGuest, {});
+    await writeDirectory(nodes, `${home}/console`, readableByGuest, {
       'ring-ref': guest.console.gfn,
       port: guest.console.channel.port,
       type: 'xenconsoled',
@@ -94,7 +82,7 @@ export async function introduceGuest(
     for (const { type, devid, back, front } of devicesOf(plan)) {
       const backend = `${domainHome(DOM0)}/backend/${type}/${domid}/${devid}`;
       const frontend = `${home}/device/${type}/${devid}`;
-      await writeAll(nodes, backend, readableByGuest, {
+      await writeDirectory(nodes, backend, readableByGuest, {
         frontend,
         'frontend-id': domid,
         'hotplug-status': 'connected',
@@ -102,7 +90,7 @@ export async function introduceGuest(
         online: 1,
         state: XenbusStateInitialising,
       });
-      await writeAll(nodes, frontend, ownedByGuest, {
+      await writeDirectory(nodes, frontend, ownedByGuest, {
         backend,
         'backend-id': DOM0,
         ...front,

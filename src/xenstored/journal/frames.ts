@@ -6,7 +6,6 @@
  * changed since. The frames of each kind are numbered one after the other, so that what an earlier
  * use of the disk left behind is never taken for one.
  */
-
 import { latin1Decode, latin1Write } from '../../base/bytes.ts';
 import { crc32 } from '../../base/crc32.ts';
 import { XenError } from '../../base/errors.ts';
