@@ -152,13 +152,19 @@ export class Host {
     return host;
   }
 
-  /** As `start`, with a store domain that `paravane run store-domain` keeps in place of a process. */
-  static async startOnKeptStore(lab: Lab, image: string): Promise<Host> {
+  /** Starts nothing but a store domain that `paravane run store-domain` keeps. */
+  static async startKeptStore(lab: Lab, image: string): Promise<Host> {
     const host = new Host(lab);
     await lab.run('mkdir -p /var/lib/xen /run/xen');
     await host.#run('store-domain', '--image', image);
     await lab.run('xen-init-dom0');
     await favour(lab, '0');
+    return host;
+  }
+
+  /** As `start`, with such a store domain in place of a process. */
+  static async startOnKeptStore(lab: Lab, image: string): Promise<Host> {
+    const host = await Host.startKeptStore(lab, image);
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }

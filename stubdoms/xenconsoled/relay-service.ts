@@ -60,10 +60,13 @@ class DomainLine {
     return this.consoles?.placeOf(guest);
   }
 
+  /** From then on, new guests have their consoles in dom0. */
   async close(): Promise<void> {
     this.closed = true;
     await this.connector?.close();
-    await this.consoles?.close();
+    if (this.consoles === undefined) return;
+    await this.services.xenstore.remove(CONSOLE_DOMAIN_KEY);
+    await this.consoles.close();
   }
 
   /** Waits for the domain, and from then on has new guests have their consoles there. */

@@ -119,6 +119,12 @@ export class ConsoleDomainWorld {
     for (const terminal of this.terminals) terminal.close();
   }
 
+  /** As an operator ends it. */
+  async endRelay(): Promise<void> {
+    if (this.relay !== undefined) await this.host.finish(this.relay.close());
+    this.relay = undefined;
+  }
+
   /** What libxl writes of a guest whose console is for the domain. */
   async addGuest(name: string, firstIndex = 0): Promise<PrintingGuest> {
     const { host } = this;
@@ -172,7 +178,7 @@ export class ConsoleDomainWorld {
   /** Ends everything; what is still held then. */
   async end(): Promise<string[]> {
     const { host } = this;
-    if (this.relay !== undefined) await host.finish(this.relay.close());
+    await this.endRelay();
     if (this.service !== undefined) await host.finish(this.service.close());
     const open = this.terminals
       .filter(({ closed }) => !closed)

@@ -72,6 +72,18 @@ test('a viewer who comes before the domain is shown what was printed, types, and
   expect(await world.end()).toEqual([]);
 });
 
+test('libxl is told of the domain, until the relay ends', async () => {
+  const world = await ConsoleDomainWorld.start();
+  expect(await world.value('/tool/xenconsoled/domid')).toBe(String(world.domid));
+  await world.killRelay();
+  await world.startRelay();
+  await world.host.settle();
+  expect(await world.value('/tool/xenconsoled/domid')).toBe(String(world.domid));
+  await world.endRelay();
+  expect(await world.value('/tool/xenconsoled/domid')).toBe(undefined);
+  expect(await world.end()).toEqual([]);
+});
+
 test('no byte is lost or doubled in the log, whichever of the two is killed, and when', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -2,11 +2,13 @@
 import { expect } from 'vitest';
 import type { Guest } from '../../scripts/lab/guest.ts';
 import { type Host, startOurs } from '../../scripts/lab/host.ts';
+import type { Lab } from '../../scripts/lab/lab.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
 import { debianKernel } from '../../src/dom0/image/debian-kernel.ts';
 
 /** Emulated, a domain that is made again takes a minute. */
 const LIMIT_MS = 300_000;
+const PACKING_LIMIT_MS = 200_000;
 
 /** One of the two forms that a driver domain has. */
 export interface DriverDomainForm {
@@ -55,6 +57,22 @@ export function driverDomainConfig(
   ].join('\n');
 }
 
+/**
+ * The initramfs of a driver domain on Linux with the files of a directory of dom0 beside what is in it;
+ * the directory is gone then. Linux takes several archives, one after the other. Xen's domain builder
+ * unpacks what begins as a gzip file, and of several only the first: so an archive with nothing in it, as
+ * it is, comes before them. Resolves with its path in dom0.
+ */
+export async function withFiles(lab: Lab, initramfs: string, directory: string): Promise<string> {
+  const path = '/run/with-files.initramfs';
+  await lab.run(
+    `set -o pipefail; pack() { cpio --create --format=newc --quiet; }
+     { pack </dev/null && cat ${initramfs} && ls | pack | gzip -1; } >${path} && rm -r ${directory}`,
+    { cwd: directory, timeout_ms: PACKING_LIMIT_MS },
+  );
+  return path;
+}
+
 /** A disk line for xl with the back end of the driver domain of that name. */
 export const servedDisk = (backend: string, target: string, vdev = 'xvda') =>
   `format=raw,vdev=${vdev},access=rw,backend=${backend},target=${target}`;
@@ -71,18 +89,32 @@ export class DriverDomain {
   }
 
   /** Resolves once the domain serves. */
-  static async start(
+  static start(
     host: Host,
     name: string,
     form: DriverDomainForm,
     disks: readonly string[] = [],
   ): Promise<DriverDomain> {
+    return DriverDomain.keep(host, name, driverDomainConfig(name, form, disks), form.ready);
+  }
+
+  /**
+   * The same with xl's configuration as a whole.
+   *
+   * @param ready what the domain says at its console once it serves
+   */
+  static async keep(
+    host: Host,
+    name: string,
+    config: string,
+    ready: RegExp,
+  ): Promise<DriverDomain> {
     const path = `/run/${name}.cfg`;
     await host.lab.run(`rm -f /var/log/xen/console/guest-${name}.log`);
-    await host.lab.run(`cat >${path}`, { input: driverDomainConfig(name, form, disks) });
+    await host.lab.run(`cat >${path}`, { input: config });
     const keeper = await startOurs(host.lab, 'driver-domain', '--config', path);
     const domain = new DriverDomain(host, name, keeper);
-    const look = async () => form.ready.test(await domain.console()) || undefined;
+    const look = async () => ready.test(await domain.console()) || undefined;
     await domain.explain(host.lab.waitFor(`readiness of ${name}`, look, LIMIT_MS));
     return domain;
   }

@@ -5,12 +5,11 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { Host, startOurs } from '../../scripts/lab/host.ts';
-import type { DomZeroProcess } from '../../scripts/lab/process.ts';
+import { Host } from '../../scripts/lab/host.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+import { KEPT_IMAGE, KeptStore } from './kept-store.ts';
 import { ownLab } from './shared-lab.ts';
 import { StubDomain } from './stub-domain.ts';
 import { goesOn, hasMetNoError, workingGuest } from './working-guest.ts';
@@ -21,9 +20,6 @@ const PAUSE_MAX_MS = 2000;
 const LIMIT_MS = 200_000;
 const TEST_LIMIT_MS = 1_500_000;
 
-const TOOL = join(CHECKOUT, 'native/build/Release/store-domain');
-/** What the keeper is told to start: a copy in dom0 alone. */
-const IMAGE = '/run/xenstored.elf';
 const LANES = 3;
 
 const scratch = scratchDirectory();
@@ -44,57 +40,6 @@ const load = (lane: number) => `
   done
   echo "LOAD-DONE $n"`;
 
-class KeptStore {
-  readonly host: Host;
-
-  constructor(host: Host) {
-    this.host = host;
-  }
-
-  get keeper(): DomZeroProcess {
-    return this.host.daemon('store-domain');
-  }
-
-  /** The domid of the domain that runs, as Xen has it. */
-  async domid(): Promise<number> {
-    return Number((await this.host.lab.run([TOOL, 'find'])).split(' ')[0]);
-  }
-
-  async destroyOnly(): Promise<void> {
-    await this.host.lab.run([TOOL, 'destroy', String(await this.domid())]);
-  }
-
-  /** Destroys the domain and resolves once another one serves. */
-  async destroy(): Promise<void> {
-    const from = this.keeper.output.length;
-    await this.destroyOnly();
-    await this.serves(from);
-  }
-
-  async serves(from: number, words = /took up what was kept.*xenstored is ready/s): Promise<void> {
-    await this.keeper.waitFor(words, LIMIT_MS, from);
-  }
-
-  /** Kills the keeper, does `meanwhile`, and starts another. */
-  async replaceKeeper(meanwhile: () => Promise<void>): Promise<void> {
-    const { keeper } = this;
-    keeper.signal('SIGKILL');
-    await keeper.exit;
-    await meanwhile();
-    await this.host.replace('store-domain', 'SIGKILL', (lab) =>
-      startOurs(lab, 'store-domain', '--image', IMAGE),
-    );
-  }
-
-  /** Puts another image in the place of the present one. */
-  async exchange(image: string, words: RegExp): Promise<void> {
-    const from = this.keeper.output.length;
-    await this.host.lab.run(['cp', image, IMAGE]);
-    this.keeper.signal('SIGHUP');
-    await this.serves(from, words);
-  }
-}
-
 test(
   'a store domain that is destroyed under load, and exchanged, is missed by nobody',
   async () => {
@@ -108,8 +53,8 @@ test(
     await buildImage('stubdoms/echo/unikernel.ts', file('echo'));
     const lab = await ownLab();
     try {
-      await lab.run(['cp', image, IMAGE]);
-      const host = await Host.startOnKeptStore(lab, IMAGE);
+      await lab.run(['cp', image, KEPT_IMAGE]);
+      const host = await Host.startOnKeptStore(lab, KEPT_IMAGE);
       expect(await host.foreignParts()).toEqual([]);
       const store = new KeptStore(host);
       const domid = await store.domid();

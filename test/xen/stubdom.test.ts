@@ -17,12 +17,18 @@ import type { Lab } from '../../scripts/lab/lab.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { buildLinuxImage } from '../../src/dom0/image/linux-image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
-import { DriverDomain, destroyUnderLoad, linux, servedDisk, unikernel } from './driver-domain.ts';
+import {
+  DriverDomain,
+  destroyUnderLoad,
+  linux,
+  servedDisk,
+  unikernel,
+  withFiles,
+} from './driver-domain.ts';
 import { ownLab } from './shared-lab.ts';
 import { attachAndDetach, pauseAndUnpause, rename } from './toolstack-commands.ts';
 
 const TEST_LIMIT_MS = 2_400_000;
-const PACKING_LIMIT_MS = 200_000;
 const END_LIMIT_MS = 200_000;
 /** Linux, Node, and twice the files: Linux gives half of the memory to those of an initramfs. */
 const STORAGE_MIB = 768;
@@ -53,25 +59,16 @@ async function buildImages(): Promise<Images> {
   return images;
 }
 
-/**
- * The initramfs with two disk images beside what is in it. Linux takes several archives, one after the
- * other. Xen's domain builder unpacks what begins as a gzip file, and of several only the first: so an
- * archive with nothing in it, as it is, comes before them.
- */
+/** The initramfs with two disk images beside what is in it. */
 async function withDisks(lab: Lab, initramfs: string): Promise<string> {
-  const path = '/run/storage.initramfs';
   const given = 'head -c 1M /dev/urandom >given && sha256sum given >given.sha256';
   await lab.run('mkdir /run/disks /run/content');
   await makeDisk(lab, '/run/disks/first.img');
   await lab.run(`${given} && truncate -s 16M ../disks/second.img`, { cwd: '/run/content' });
-  await lab.run('mkfs.ext4 -q -d . ../disks/second.img', { cwd: '/run/content' });
-  await lab.run(
-    `set -o pipefail; pack() { cpio --create --format=newc --quiet; }
-     { pack </dev/null && cat ${initramfs} && ls | pack | gzip -1; } >${path} &&
-     rm -r /run/disks /run/content`,
-    { cwd: '/run/disks', timeout_ms: PACKING_LIMIT_MS },
-  );
-  return path;
+  await lab.run('mkfs.ext4 -q -d . ../disks/second.img && rm -r /run/content', {
+    cwd: '/run/content',
+  });
+  return withFiles(lab, initramfs, '/run/disks');
 }
 
 /** What of dom0 could do the work of the two services. */
