@@ -1,6 +1,6 @@
 /** Driver domains in the lab, which `paravane run driver-domain` keeps, and what guests go through with them. */
 import { expect } from 'vitest';
-import type { Guest } from '../../scripts/lab/guest.ts';
+import type { Guest, GuestType } from '../../scripts/lab/guest.ts';
 import { type Host, startOurs } from '../../scripts/lab/host.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
@@ -12,6 +12,7 @@ const PACKING_LIMIT_MS = 200_000;
 
 /** One of the two forms that a driver domain has. */
 export interface DriverDomainForm {
+  readonly type: GuestType;
   /** Lines of its configuration. */
   readonly boot: readonly string[];
   /** What it says once it serves. */
@@ -22,6 +23,7 @@ export interface DriverDomainForm {
 
 /** @param image path of what `paravane build blkback` has made */
 export const unikernel = (image: string, memory_mib = 16): DriverDomainForm => ({
+  type: 'pvh',
   boot: [`kernel="${image}"`, `memory=${memory_mib}`, 'shadow_memory=2'],
   ready: / ready domid=/,
   target: 'vbd:51712',
@@ -29,6 +31,7 @@ export const unikernel = (image: string, memory_mib = 16): DriverDomainForm => (
 
 /** @param image path of what `paravane build blkback --runtime linux` has made */
 export const linux = (image: string, memory_mib = 384): DriverDomainForm => ({
+  type: 'pvh',
   boot: [
     `kernel="${debianKernel().image}"`,
     `ramdisk="${image}"`,
@@ -40,15 +43,24 @@ export const linux = (image: string, memory_mib = 384): DriverDomainForm => ({
   target: '/dev/xvda',
 });
 
+/**
+ * The same, for a domain that has its disks in its memory. The emulator ends one on hardware
+ * virtualisation now and then, and such disks would end with it.
+ */
+export const linuxWithDisks = (image: string, memory_mib: number): DriverDomainForm => ({
+  ...linux(image, memory_mib),
+  type: 'pv',
+});
+
 /** The configuration for xl. */
 export function driverDomainConfig(
   name: string,
-  { boot }: DriverDomainForm,
+  { type, boot }: DriverDomainForm,
   disks: readonly string[],
 ): string {
   return [
     `name="${name}"`,
-    'type="pvh"',
+    `type="${type}"`,
     ...boot,
     'on_crash="destroy"',
     'driver_domain=1',
@@ -142,6 +154,11 @@ export class DriverDomain {
     const from = this.keeper.output.length;
     await this.host.lab.run(['xl', 'destroy', this.name], { timeout_ms: LIMIT_MS });
     await this.keeper.waitFor(new RegExp(`domain ${this.name} runs`), LIMIT_MS, from);
+  }
+
+  /** Ends the keeper, if it is still there. */
+  async forsake(): Promise<void> {
+    await this.keeper.stop();
   }
 
   /** Ends the domain for good, and its keeper. */

@@ -4,8 +4,7 @@
  */
 import { join } from 'node:path';
 import { afterAll, expect, onTestFinished, test } from 'vitest';
-import { type Host, startOurs, vifLine } from '../../scripts/lab/host.ts';
-import type { DomZeroProcess } from '../../scripts/lab/process.ts';
+import { type Host, vifLine } from '../../scripts/lab/host.ts';
 import { debianKernel } from '../../src/dom0/image/debian-kernel.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { buildLinuxImage } from '../../src/dom0/image/linux-image.ts';
@@ -17,6 +16,7 @@ import {
   unikernelConfig,
 } from '../../src/dom0/stub-domains.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
+import { DriverDomain } from './driver-domain.ts';
 import {
   addressOf,
   BRIDGE,
@@ -25,23 +25,21 @@ import {
   checkPing,
   DOM0,
   DOM0_V6,
-  LIMIT_MS,
   MACS,
   makeBridge,
   netGuest,
   runNetback,
   setAddresses,
+  withGuests,
 } from './net-guest.ts';
 import { sharedHost } from './shared-lab.ts';
 
 /** Emulated, a domain that is made again takes a minute, and TCP as long to notice. */
 const TEST_LIMIT_MS = 1_500_000;
-const START_LIMIT_MS = 300_000;
 const DESTRUCTIONS = 2;
 
 const NETBACK = stubDomains.find(({ name }) => name === 'netback') as StubDomain;
 const { name: NAME } = NETBACK;
-const CONSOLE = `/var/log/xen/console/guest-${NAME}.log`;
 
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
@@ -71,37 +69,43 @@ async function linux(): Promise<Form> {
 const configOf = ({ config }: Form) =>
   config.replace(`'bridge=${BRIDGE}'`, `'${vifLine(`bridge=${BRIDGE}`)}'`);
 
-const consoleOf = async ({ lab }: Host) => (await lab.attempt(['cat', CONSOLE])).stdout;
-
 /** Starts the domain, and what keeps it there. It is gone when the test ends. */
-async function keep(host: Host, form: Form): Promise<DomZeroProcess> {
-  const { lab } = host;
-  await lab.run(['rm', '-f', CONSOLE]);
-  await lab.run('cat >/run/netback.cfg', { input: configOf(form) });
-  onTestFinished(async () => void (await lab.attempt(['xl', 'destroy', NAME])));
-  const keeper = await startOurs(lab, 'driver-domain', '--config', '/run/netback.cfg');
-  onTestFinished(async () => void (await keeper.stop()));
-  const isReady = async () => form.ready.test(await consoleOf(host)) || undefined;
-  await lab.waitFor(`${form.ready} at the console of ${NAME}`, isReady, START_LIMIT_MS);
-  return keeper;
+async function keep(host: Host, form: Form): Promise<DriverDomain> {
+  onTestFinished(async () => void (await host.lab.attempt(['xl', 'destroy', NAME])));
+  const driver = await DriverDomain.keep(host, NAME, configOf(form), form.ready);
+  onTestFinished(() => driver.forsake());
+  return driver;
 }
 
-const domidOf = async ({ lab }: Host) => (await lab.run(['xl', 'domid', NAME])).trim();
-
 /** Destroys the domain while a connection through it is busy; that goes on as soon as it is there again. */
-async function destroyUnder(
-  busy: BusyConnection,
-  host: Host,
-  keeper: DomZeroProcess,
-): Promise<void> {
-  const domid = await domidOf(host);
+async function destroyUnder(busy: BusyConnection, driver: DriverDomain): Promise<void> {
+  const domid = await driver.domid();
   for (let destruction = 0; destruction < DESTRUCTIONS; destruction++) {
-    const from = keeper.output.length;
-    await host.lab.run(['xl', 'destroy', NAME], { timeout_ms: LIMIT_MS });
-    await keeper.waitFor(/domain netback runs/, LIMIT_MS, from);
+    await driver.destroy();
     await busy.goesOn();
   }
-  expect(await domidOf(host)).toBe(domid);
+  expect(await driver.domid()).toBe(domid);
+}
+
+/** What two guests of the domain can do. They are gone in the end. */
+async function use(host: Host, driver: DriverDomain): Promise<void> {
+  const served = (mac: string) => [`mac=${mac},backend=${NAME}`];
+  const a = await netGuest(host, 'alder', 'pv', served(MACS[0]));
+  const b = await netGuest(host, 'birch', 'pvh', served(MACS[1]));
+  const [ofA, ofB] = [addressOf(2), addressOf(3)];
+  await setAddresses(a);
+  await setAddresses(b, 'eth0', 3);
+  await checkPing(a);
+  await checkPing(a, ofB.v4, ofB.v6);
+  await checkContent(host, a, DOM0, ofA.v4);
+  await checkContent(host, b, DOM0_V6, ofB.v6);
+
+  const busy = await BusyConnection.begin(host, a);
+  await destroyUnder(busy, driver);
+  await busy.end();
+  await checkPing(a, ofB.v4, ofB.v6);
+  await a.destroy();
+  await b.destroy();
 }
 
 test.each([
@@ -111,34 +115,13 @@ test.each([
   'guests of a driver domain $form reach each other and dom0, and a connection outlives it',
   async ({ build }) => {
     const host = await sharedHost();
-    const { lab } = host;
     const form = await build();
     await makeBridge(host);
     await runNetback(host);
     const before = await host.traces();
-    const keeper = await keep(host, form);
-
-    const served = (mac: string) => [`mac=${mac},backend=${NAME}`];
-    const a = await netGuest(host, 'alder', 'pv', served(MACS[0]));
-    const b = await netGuest(host, 'birch', 'pvh', served(MACS[1]));
-    const [ofA, ofB] = [addressOf(2), addressOf(3)];
-    await setAddresses(a);
-    await setAddresses(b, 'eth0', 3);
-    await checkPing(a);
-    await checkPing(a, ofB.v4, ofB.v6);
-    await checkContent(host, a, DOM0, ofA.v4);
-    await checkContent(host, b, DOM0_V6, ofB.v6);
-
-    const busy = await BusyConnection.begin(host, a);
-    await destroyUnder(busy, host, keeper);
-    await busy.end();
-    await checkPing(a, ofB.v4, ofB.v6);
-
-    await a.destroy();
-    await b.destroy();
-    await lab.run(['xl', 'shutdown', '--wait', NAME], { timeout_ms: LIMIT_MS });
-    await lab.run(`until ! xenstore-exists /tool/paravane/driver-domain/${NAME}; do sleep 1; done`);
-    await keeper.stop();
+    const driver = await keep(host, form);
+    await driver.explain(withGuests(host, ['alder', 'birch'], () => use(host, driver)));
+    await driver.shutdown();
     expect(await host.leftovers(before)).toEqual([]);
   },
   TEST_LIMIT_MS,

@@ -1,7 +1,7 @@
 /** Our network ends against Linux's on real Xen, and against each other. */
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
-import type { Guest } from '../../scripts/lab/guest.ts';
+import type { Guest, GuestType } from '../../scripts/lab/guest.ts';
 import { type Host, PARAVANE, startOurs, vifLine } from '../../scripts/lab/host.ts';
 import { iperfResult, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { NET_FEATURES, type NetFeature } from '../../src/net/features.ts';
@@ -24,6 +24,7 @@ import {
   runNetback,
   setAddresses,
   setApart,
+  withGuests,
 } from './net-guest.ts';
 import { sharedHost } from './shared-lab.ts';
 
@@ -70,6 +71,35 @@ async function checkLoad(guest: Guest, address: string, options: string): Promis
 const waitForInterface = (guest: Guest) =>
   guest.run('until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
 
+/** All that a guest can do with an interface whose back end is without `features`. */
+async function useInterface(type: GuestType, features: readonly NetFeature[]): Promise<void> {
+  const guest = await netGuest(host, 'matrix', type, [bridged(0)]);
+  expect(await guest.run('cat /sys/class/net/eth0/address')).toContain(MACS[0]);
+  await setAddresses(guest);
+  await checkPing(guest);
+  expect(await offloadsOf(guest)).toEqual(features.length === 0 ? OFFLOADS : []);
+  await checkContent(host, guest, DOM0, OWN.v4);
+  await checkContent(host, guest, DOM0_V6, OWN.v6);
+  for (const options of ['', '-R']) await checkLoad(guest, DOM0, options);
+  for (const address of [DOM0, DOM0_V6]) {
+    for (const options of ['-u -b 10M', '-u -b 10M -R']) await checkLoad(guest, address, options);
+  }
+  // With nothing left to the other end, whoever reads the frames checks them.
+  const vif = `vif${(await host.lab.run(['xl', 'domid', guest.name])).trim()}.0`;
+  await host.lab.run(['ethtool', '-K', vif, 'tx', 'off']);
+  if (features.length === 0) await guest.run('tool ethtool -K eth0 tx off');
+  expect(await offloadsOf(guest)).not.toContain('tx-checksum-ipv6');
+  await checkContent(host, guest, DOM0, OWN.v4);
+  await checkContent(host, guest, DOM0_V6, OWN.v6);
+  const { queues, port } = await statistics(guest);
+  expect([queues, port.dropped.filter, port.dropped.invalid]).toEqual([
+    features.length === 0 ? 2 : 1,
+    0,
+    0,
+  ]);
+  await guest.destroy();
+}
+
 describe("our back end and Linux's front end", () => {
   beforeEach(() => makeBridge(host));
 
@@ -81,31 +111,7 @@ describe("our back end and Linux's front end", () => {
   ] as const)('$type without $features, by TAP devices in a bridge', async ({ type, features }) => {
     await runNetback(host, ...without(features));
     const before = await host.traces();
-    const guest = await netGuest(host, 'matrix', type, [bridged(0)]);
-    expect(await guest.run('cat /sys/class/net/eth0/address')).toContain(MACS[0]);
-    await setAddresses(guest);
-    await checkPing(guest);
-    expect(await offloadsOf(guest)).toEqual(features.length === 0 ? OFFLOADS : []);
-    await checkContent(host, guest, DOM0, OWN.v4);
-    await checkContent(host, guest, DOM0_V6, OWN.v6);
-    for (const options of ['', '-R']) await checkLoad(guest, DOM0, options);
-    for (const address of [DOM0, DOM0_V6]) {
-      for (const options of ['-u -b 10M', '-u -b 10M -R']) await checkLoad(guest, address, options);
-    }
-    // With nothing left to the other end, whoever reads the frames checks them.
-    const vif = `vif${(await host.lab.run(['xl', 'domid', guest.name])).trim()}.0`;
-    await host.lab.run(['ethtool', '-K', vif, 'tx', 'off']);
-    if (features.length === 0) await guest.run('tool ethtool -K eth0 tx off');
-    expect(await offloadsOf(guest)).not.toContain('tx-checksum-ipv6');
-    await checkContent(host, guest, DOM0, OWN.v4);
-    await checkContent(host, guest, DOM0_V6, OWN.v6);
-    const { queues, port } = await statistics(guest);
-    expect([queues, port.dropped.filter, port.dropped.invalid]).toEqual([
-      features.length === 0 ? 2 : 1,
-      0,
-      0,
-    ]);
-    await guest.destroy();
+    await withGuests(host, ['matrix'], () => useInterface(type, features));
     expect(await host.leftovers(before)).toEqual([]);
     expect(await host.lab.run('ls /sys/class/net')).not.toContain('vif');
   });
@@ -201,10 +207,8 @@ describe('guests in the switch of our back end', () => {
     return address;
   }
 
-  test('two of them lease addresses, reach each other, and are captured', async () => {
-    await runNetback(host, '--switch', '--dhcp', RANGE);
+  async function useSwitch(): Promise<void> {
     const { lab } = host;
-    const before = await host.traces();
     const a = await netGuest(host, 'alder', 'pv', [switched(0)]);
     const b = await netGuest(host, 'birch', 'pvh', [switched(1)]);
     const [ofA, ofB] = [await lease(a), await lease(b)];
@@ -228,6 +232,12 @@ describe('guests in the switch of our back end', () => {
     expect((await statistics(a)).port.dropped.filter).toBeGreaterThan(0);
     await a.destroy();
     await b.destroy();
+  }
+
+  test('two of them lease addresses, reach each other, and are captured', async () => {
+    await runNetback(host, '--switch', '--dhcp', RANGE);
+    const before = await host.traces();
+    await withGuests(host, ['alder', 'birch'], useSwitch);
     expect(await host.leftovers(before)).toEqual([]);
   });
 

@@ -20,7 +20,7 @@ import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import {
   DriverDomain,
   destroyUnderLoad,
-  linux,
+  linuxWithDisks,
   servedDisk,
   unikernel,
   withFiles,
@@ -156,7 +156,7 @@ test(
       const host = await Host.startOnStoreDomain(lab, images.xenstored);
       expect(await servicesInDom0(host)).toEqual([]);
       const before = await host.traces();
-      const linuxForm = linux(await withDisks(lab, images.storage), STORAGE_MIB);
+      const linuxForm = linuxWithDisks(await withDisks(lab, images.storage), STORAGE_MIB);
       const storage = await DriverDomain.start(host, STORAGE, linuxForm);
       await storage.explain(driverDomainServes(host, images.blkback));
       await storage.shutdown();

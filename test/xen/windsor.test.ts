@@ -21,7 +21,7 @@ import {
   unikernelConfig,
 } from '../../src/dom0/stub-domains.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
-import { DriverDomain, linux, servedDisk, withFiles } from './driver-domain.ts';
+import { DriverDomain, linuxWithDisks, servedDisk, withFiles } from './driver-domain.ts';
 import { KEPT_IMAGE, KeptStore } from './kept-store.ts';
 import { ownLab } from './shared-lab.ts';
 import {
@@ -67,7 +67,7 @@ async function startStorage(host: Host): Promise<DriverDomain> {
   await host.lab.run(['mkdir', directory]);
   const make = 'for n in 0 1; do truncate -s 32M $n.img && mkfs.ext4 -q $n.img; done';
   await host.lab.run(make, { cwd: directory });
-  const form = linux(await withFiles(host.lab, initramfs, directory), STORAGE_MIB);
+  const form = linuxWithDisks(await withFiles(host.lab, initramfs, directory), STORAGE_MIB);
   return DriverDomain.start(host, 'storage', form);
 }
 
