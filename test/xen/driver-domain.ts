@@ -140,12 +140,16 @@ export class DriverDomain {
     return (await this.host.lab.attempt(`cat /var/log/xen/console/guest-${this.name}.log`)).stdout;
   }
 
-  /** Adds the domain's console to what `work` rejects with. */
+  /** Adds the domain's console, and what processors all domains have had, to what `work` rejects with. */
   async explain<Result>(work: Promise<Result>): Promise<Result> {
     try {
       return await work;
     } catch (error) {
-      throw new Error(`${error}\n--- console of ${this.name} ---\n${await this.console()}`);
+      const { stdout } = await this.host.lab.attempt(
+        "timeout 30 xl vcpu-list; timeout 30 xenstore-exists /tool || echo 'xenstored does not answer'",
+      );
+      const seen = `--- console of ${this.name} ---\n${await this.console()}\n${stdout}`;
+      throw new Error(`${error}\n${seen}`);
     }
   }
 
