@@ -1,6 +1,6 @@
 /** A driver domain that ends again and again under a guest that works on its disk. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { SHUTDOWN_crash, SHUTDOWN_poweroff } from '../../src/abi/sched.ts';
+import { SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_suspend } from '../../src/abi/sched.ts';
 import { XenError } from '../../src/base/errors.ts';
 import { type DomId, domId } from '../../src/base/ids.ts';
 import { Prng } from '../../src/base/prng.ts';
@@ -164,6 +164,16 @@ describe('a driver domain that is kept', () => {
     expect(driver.made).toHaveLength(1);
     expect(driver.domain).toBeUndefined();
     expect(await host.exists('/tool/paravane')).toBe(false);
+    await end();
+  });
+
+  test('is left to whoever saves it', async () => {
+    driver.domain!.boot.domain.shutdown(SHUTDOWN_suspend);
+    await host.settle(60_000);
+    expect(driver.domain).toBeDefined();
+    await driver.destroy(driver.domain!.domid);
+    await host.settle(60_000);
+    expect(driver.made).toHaveLength(2);
     await end();
   });
 

@@ -3,7 +3,7 @@
  * domid, with the devices that it served: guests see a pause. Only an orderly shutdown, which is what
  * an operator asks for, is final.
  */
-import { SHUTDOWN_poweroff } from '../../abi/sched.ts';
+import { SHUTDOWN_poweroff, SHUTDOWN_suspend } from '../../abi/sched.ts';
 import type { Clock } from '../../base/clock.ts';
 import { errorCode, errorMessage } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
@@ -110,7 +110,8 @@ export class DriverDomainKeeper {
     const info = domainControl.info(domid);
     if (info === undefined) return this.makeAgain();
     if (info.dying) return this.lookAgain();
-    if (!info.shutdown) return;
+    // A domain that is suspended is being saved: whoever does that destroys it, or lets it run again.
+    if (!info.shutdown || info.shutdownReason === SHUTDOWN_suspend) return;
     this.over = info.shutdownReason === SHUTDOWN_poweroff;
     const crash = await this.parts.xenstore.readIfPresent(`${domainHome(domid)}/${CRASH_KEY}`);
     log.warn(`domain ${this.name} has ended`, { domid, reason: info.shutdownReason, crash });
