@@ -237,6 +237,52 @@ describe('a script', () => {
     expect(console).toContain('unikernel: the script has not yielded for 50 ms');
   });
 
+  test('that never yields is ended, though it hears the rejections that come of it', async () => {
+    const { reason, console } = await runScript(
+      `
+      const spin = async () => { for (;;); };
+      const goOn = async () => { for (;;) await spin().catch(() => {}); };
+      goOn();`,
+      ['turn_limit_ms=50'],
+    );
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toMatch(
+      /not yielded for 50 ms.*the script has failed: InternalError: inter.*spin/s,
+    );
+  });
+
+  test('that does not yield to its end either is ended in time', async () => {
+    const { reason, console } = await runScript(`
+      xen.onFailure(() => { for (;;); });
+      Promise.reject(new Error('first'));`);
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toMatch(/Error: first.*InternalError: interrupted/s);
+    expect(console).not.toContain('not yielded');
+  });
+
+  test('that was interrupted is told of it by an error as any other', async () => {
+    const { console } = await runScript(
+      `
+      xen.onFailure((error) => { try { throw error; } catch { xen.print('caught'); } });
+      xen.listen(() => {}, () => { for (;;); });
+      xen.wakeAt(xen.now_ms());`,
+      ['turn_limit_ms=50'],
+    );
+    expect(console).toMatch(/caught$/);
+  });
+
+  test('that has failed and fails again later is not run anew', async () => {
+    const { reason, console } = await runScript(`
+      xen.keep(new Uint8Array(9), false);
+      const start = xen.now_ms();
+      xen.onFailure(() => xen.wakeAt(start + 5500));
+      xen.listen(() => {}, () => { throw new Error('failed'); });
+      xen.wakeAt(start + 4000);`);
+    expect(console.match(/Error: failed/g)).toHaveLength(2);
+    expect(console).not.toContain('anew');
+    expect(reason).toBe(SHUTDOWN_crash);
+  });
+
   test('that calls itself without end gets an error that it can catch', async () => {
     const { console } = await runScript(
       'const deeper = () => deeper() + 1; try { deeper(); } catch (e) { xen.print(String(e)); }',
