@@ -17,6 +17,24 @@ import {
 /** The engine takes its time to compile when nobody has done it before. */
 const BUILD_LIMIT_MS = 240_000;
 
+/** How long before it draws its first number a script may have begun. */
+const BEGAN_MAX_US = 1_000_000;
+
+/** The time in microseconds, up to a second before `now_ms`, from which QuickJS draws this number first. */
+function seedOf(drawn: number, now_ms: number): number | undefined {
+  const mask = (1n << 64n) - 1n;
+  const last_us = (now_ms + 1) * 1000;
+  for (let seed_us = last_us; seed_us > last_us - BEGAN_MAX_US; seed_us--) {
+    let state = BigInt(seed_us);
+    state ^= state >> 12n;
+    state = (state ^ (state << 25n)) & mask;
+    state ^= state >> 27n;
+    const bits = ((state * 0x2545f4914f6cdd1dn) & mask) >> 12n;
+    if (Number(bits) / 2 ** 52 === drawn) return seed_us;
+  }
+  return undefined;
+}
+
 const scratch = scratchDirectory();
 const bundle = join(scratch.path, 'conformance');
 
@@ -331,6 +349,17 @@ describe('a script', () => {
       xen.fillRandom(a); xen.fillRandom(b);
       xen.print(String(a.join() !== b.join()));`);
     expect(console).toBe('true');
+  });
+
+  test('draws numbers that nobody can foresee who knows when it began', async () => {
+    const { console } = await runScript(
+      "const drawn = [1, 2, 3].map(Math.random); xen.print(drawn.join() + ' ' + Date.now());",
+    );
+    const [numbers = '', now = ''] = console.split(' ');
+    const drawn = numbers.split(',').map(Number);
+    expect(drawn.every((number) => number >= 0 && number < 1)).toBe(true);
+    expect(new Set(drawn).size).toBe(3);
+    expect(seedOf(drawn[0] as number, Number(now))).toBeUndefined();
   });
 
   test.each([

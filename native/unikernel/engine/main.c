@@ -228,6 +228,7 @@ static JSContext *start_engine(void) {
   unheard_promise = unheard_reason = JS_UNDEFINED;
   listeners = (struct listeners){JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
   JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+  random_replace(context);
   return context;
 }
 
