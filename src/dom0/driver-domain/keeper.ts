@@ -44,6 +44,8 @@ export class DriverDomainKeeper {
   private watch: XenstoreWatch | undefined;
   private readonly attempts: Attempts;
   /** The operator has shut the domain down. */
+  private wasShutDown = false;
+  /** And nothing of it is left. */
   private over = false;
   private closed = false;
 
@@ -104,20 +106,24 @@ export class DriverDomainKeeper {
 
   /** Looks how the domain is, and does the next thing that follows. */
   private async look(): Promise<void> {
-    const { domainControl, toolstack, xenstore, log } = this.parts;
+    const { domainControl, toolstack, log } = this.parts;
     const { domid } = this;
     if (domid === undefined || this.over || this.closed) return;
     const info = domainControl.info(domid);
-    if (info === undefined) return this.makeAgain();
+    if (info === undefined) return this.wasShutDown ? this.finish() : this.makeAgain();
     if (info.dying) return this.lookAgain();
     // A domain that is suspended is being saved: whoever does that destroys it, or lets it run again.
     if (!info.shutdown || info.shutdownReason === SHUTDOWN_suspend) return;
-    this.over = info.shutdownReason === SHUTDOWN_poweroff;
+    this.wasShutDown = info.shutdownReason === SHUTDOWN_poweroff;
     const crash = await this.parts.xenstore.readIfPresent(`${domainHome(domid)}/${CRASH_KEY}`);
     log.warn(`domain ${this.name} has ended`, { domid, reason: info.shutdownReason, crash });
     await toolstack.destroy(domid);
-    if (this.over) await xenstore.transaction((nodes) => this.forget(nodes));
-    else this.lookAgain();
+    this.lookAgain();
+  }
+
+  private async finish(): Promise<void> {
+    await this.parts.xenstore.transaction((nodes) => this.forget(nodes));
+    this.over = true;
   }
 
   /** Removes the record, and the directories above it that hold nothing else. */
