@@ -306,6 +306,17 @@ describe('a script', () => {
     expect(console).toContain('unikernel: the script has not yielded for 50 ms');
   });
 
+  test.each(['soon', '0', '-1', '5s', '99999999999999999999'])(
+    'is told that turn_limit_ms=%s is no limit',
+    async (limit) => {
+      const { reason, console } = await runScript('', [`turn_limit_ms=${limit}`]);
+      expect(console).toBe(
+        'unikernel: turn_limit_ms= takes a number from 1 to 86400000, and stays 10000\n',
+      );
+      expect(reason).toBe(SHUTDOWN_poweroff);
+    },
+  );
+
   test('that never yields is ended, though it hears the rejections that come of it', async () => {
     const { reason, console } = await runScript(
       `

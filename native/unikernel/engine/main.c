@@ -21,6 +21,7 @@
 
 /* How long the script may have the processor before it lets go; more is taken for an endless loop. */
 #define TURN_LIMIT_MS 10000
+#define TURN_LIMIT_MAX_MS 86400000
 #define TURN_LIMIT_OPTION "turn_limit_ms="
 
 /* Pages that a peer held on to are looked at again after this. */
@@ -211,8 +212,16 @@ static void serve(JSContext *context) {
 static void read_options(void) {
   const char *option = strstr(boot_info_command_line(), TURN_LIMIT_OPTION);
   if (option == NULL) return;
-  const uint64_t limit_ms = strtoull(option + strlen(TURN_LIMIT_OPTION), NULL, 10);
-  if (limit_ms > 0) turn_limit_ns = limit_ms * NS_PER_MS;
+  const char *text = option + strlen(TURN_LIMIT_OPTION);
+  char *end;
+  const uint64_t limit_ms = strtoull(text, &end, 10);
+  const bool is_number = end != text && (*end == ' ' || *end == 0);
+  if (is_number && limit_ms > 0 && limit_ms <= TURN_LIMIT_MAX_MS) {
+    turn_limit_ns = limit_ms * NS_PER_MS;
+    return;
+  }
+  console_printf("unikernel: " TURN_LIMIT_OPTION " takes a number from 1 to %d, and stays %d\n",
+                 (uint64_t)TURN_LIMIT_MAX_MS, (uint64_t)TURN_LIMIT_MS);
 }
 
 static JSContext *start_engine(void) {
