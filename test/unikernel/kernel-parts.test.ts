@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { runToolNow } from '../../src/dom0/image/compiler.ts';
 import { scratchDirectory } from './native-stubdom.ts';
 
 const KERNEL = 'native/unikernel/kernel';
@@ -13,7 +14,7 @@ const run = (...words: string[]) => execFileSync(program, words, { encoding: 'ut
 
 beforeAll(() => {
   const sources = ['test/unikernel/kernel-parts.c', ...PARTS.map((name) => join(KERNEL, name))];
-  execFileSync('gcc', [
+  runToolNow('gcc', [
     ...['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Wno-sign-compare', '-D_GNU_SOURCE'],
     ...['-include', 'stdint.h', '-D__XEN_INTERFACE_VERSION__=0x00040e00'],
     // Below the first GiB lies what the kernel takes for its memory.
