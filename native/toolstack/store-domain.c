@@ -28,8 +28,8 @@
 
 #define BACKEND_DEVICE "/dev/xen/xenbus_backend"
 #define KIB_PER_MIB 1024UL
-/* More would have to go around the hole below 4 GiB. */
-#define MEMORY_MIB_MAX 2048
+/* The kernel of stub domains uses no more. */
+#define MEMORY_MIB_MAX 1024
 /* A grant for each page of the journal, and what Xen can describe in a table that it allows by default. */
 #define JOURNAL_PAGES_MIN 16
 #define JOURNAL_PAGES_MAX 32000

@@ -7,6 +7,15 @@ import type { Service } from './run-command.ts';
 const JOURNAL_MIN = 64 << 10;
 const JOURNAL_MAX = 120 << 20;
 
+/** What the page tables of the stub domains' kernel cover: it would leave more alone. */
+const MEMORY_MAX_MIB = 1024;
+
+function memorySize(argument: string): number {
+  const mib = wholeNumber(1)(argument);
+  if (mib <= MEMORY_MAX_MIB) return mib;
+  throw new InvalidArgumentError(`it is at most ${MEMORY_MAX_MIB}: the kernel uses no more.`);
+}
+
 function journalSize(argument: string): number {
   const bytes = byteCount(argument);
   if (bytes >= JOURNAL_MIN && bytes <= JOURNAL_MAX) return bytes;
@@ -20,7 +29,7 @@ export const storeDomainService: Service = {
   addOptions(command) {
     command
       .requiredOption('-i, --image <file>', 'what `paravane build xenstored` has made')
-      .option('--memory <MiB>', 'memory of the domain', wholeNumber(1), 32)
+      .option('--memory <MiB>', 'memory of the domain', memorySize, 32)
       .option(
         '--journal <bytes>',
         'memory for what must outlive it: twice its state, and more while much changes',

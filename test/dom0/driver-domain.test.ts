@@ -1,6 +1,6 @@
 /** A driver domain that ends again and again under a guest that works on its disk. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { SHUTDOWN_crash, SHUTDOWN_poweroff } from '../../src/abi/sched.ts';
+import { SHUTDOWN_crash, SHUTDOWN_poweroff, SHUTDOWN_suspend } from '../../src/abi/sched.ts';
 import { XenError } from '../../src/base/errors.ts';
 import { type DomId, domId } from '../../src/base/ids.ts';
 import { Prng } from '../../src/base/prng.ts';
@@ -26,6 +26,8 @@ class DriverHost implements Toolstack {
   readonly made: DomId[] = [];
   /** How often `create` is to fail. */
   refusals = 0;
+  /** How often `destroy` is to fail. */
+  refusedEnds = 0;
   domain: HostGuest | undefined;
   private own: HostDevice | undefined;
   blkback: BackService | undefined;
@@ -63,6 +65,7 @@ class DriverHost implements Toolstack {
 
   async destroy(domid: DomId): Promise<void> {
     const { domain, own } = this;
+    if (this.refusedEnds-- > 0) throw new XenError('EIO', 'destroy a domain');
     if (domain?.domid !== domid) return;
     this.domain = undefined;
     await this.host.destroy(domain, [own!]);
@@ -164,6 +167,26 @@ describe('a driver domain that is kept', () => {
     expect(driver.made).toHaveLength(1);
     expect(driver.domain).toBeUndefined();
     expect(await host.exists('/tool/paravane')).toBe(false);
+    await end();
+  });
+
+  test('that was shut down is destroyed as soon as that can be done', async () => {
+    driver.refusedEnds = 2;
+    driver.domain!.boot.domain.shutdown(SHUTDOWN_poweroff);
+    await host.settle(60_000);
+    expect(driver.made).toHaveLength(1);
+    expect(driver.domain).toBeUndefined();
+    expect(await host.exists('/tool/paravane')).toBe(false);
+    await end();
+  });
+
+  test('is left to whoever saves it', async () => {
+    driver.domain!.boot.domain.shutdown(SHUTDOWN_suspend);
+    await host.settle(60_000);
+    expect(driver.domain).toBeDefined();
+    await driver.destroy(driver.domain!.domid);
+    await host.settle(60_000);
+    expect(driver.made).toHaveLength(2);
     await end();
   });
 

@@ -33,6 +33,8 @@ class StoreHost implements StoreToolstack {
   readonly log: string[] = [];
   /** How often `start` is to fail. */
   refusals = 0;
+  /** Called while one is started, when its image has been read. */
+  onStart: (() => void) | undefined;
   /** What the next image prints as soon as it runs. */
   greeting = '';
   running: SimGuest | undefined;
@@ -72,6 +74,7 @@ class StoreHost implements StoreToolstack {
 
   async start(): Promise<StoreDomain> {
     if (this.refusals-- > 0) throw new XenError('ENOMEM', 'start the store domain');
+    this.onStart?.();
     const guest = this.world.buildGuest({ domid: STORE, privileged: true });
     this.running = guest;
     this.made.push(STORE);
@@ -225,6 +228,17 @@ describe('a store domain that is kept', () => {
     expect(parts.map((line) => line.length)).toEqual([1017, 520]);
     await end();
     expect(host.log).toContain('info: xenstored: and more');
+  });
+
+  test('is replaced too when that is wanted while it is started', async () => {
+    host.onStart = () => {
+      host.onStart = undefined;
+      keeper.replace();
+    };
+    host.running?.domain.kill();
+    await passes(LONG_MS);
+    expect(host.made).toHaveLength(3);
+    await end();
   });
 
   test('whose journal is destroyed works on, and the log says what that means', async () => {

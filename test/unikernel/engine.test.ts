@@ -17,6 +17,24 @@ import {
 /** The engine takes its time to compile when nobody has done it before. */
 const BUILD_LIMIT_MS = 240_000;
 
+/** How long before it draws its first number a script may have begun. */
+const BEGAN_MAX_US = 1_000_000;
+
+/** The time in microseconds, up to a second before `now_ms`, from which QuickJS draws this number first. */
+function seedOf(drawn: number, now_ms: number): number | undefined {
+  const mask = (1n << 64n) - 1n;
+  const last_us = (now_ms + 1) * 1000;
+  for (let seed_us = last_us; seed_us > last_us - BEGAN_MAX_US; seed_us--) {
+    let state = BigInt(seed_us);
+    state ^= state >> 12n;
+    state = (state ^ (state << 25n)) & mask;
+    state ^= state >> 27n;
+    const bits = ((state * 0x2545f4914f6cdd1dn) & mask) >> 12n;
+    if (Number(bits) / 2 ** 52 === drawn) return seed_us;
+  }
+  return undefined;
+}
+
 const scratch = scratchDirectory();
 const bundle = join(scratch.path, 'conformance');
 
@@ -96,6 +114,57 @@ describe.each<EventAbi>(['FIFO', 'two-level'])('with the %s ABI of events', (abi
       abi,
     );
     expect(console).toBe('bound unmasked raised');
+  });
+});
+
+describe('where there is no more', () => {
+  test('ports are refused, and are there again once some are closed', async () => {
+    const { console } = await runScript(`
+      const ports = [];
+      const takeAll = () => {
+        let port;
+        while ((port = xen.allocateUnbound(0)) >= 0) ports.push(port);
+        xen.print([ports.length, new Set(ports).size, port].join() + ' ');
+      };
+      takeAll();
+      for (const port of ports.splice(1000, 2000)) xen.closePort(port);
+      takeAll();
+      for (const port of ports) xen.closePort(port);`);
+    expect(console).toBe('4095,4095,-28 4095,4095,-28 ');
+  });
+
+  test('grants are refused, and are there again once some have ended', async () => {
+    const { console } = await runScript(`
+      const unused = xen.memory().unused;
+      const shares = [];
+      const takeAll = (pages) => {
+        let share;
+        while (typeof (share = xen.share(0, pages, true)) !== 'number') shares.push(share);
+        xen.print(new Set(shares.flatMap(({ refs }) => refs)).size + ',' + share + ' ');
+      };
+      takeAll(1);
+      for (const { buffer } of shares.splice(100, 1000)) xen.unmap(buffer);
+      takeAll(3);
+      for (const { buffer } of shares) xen.unmap(buffer);
+      xen.print(String(xen.memory().unused - unused));`);
+    // Four frames of 512 entries without the reserved ones; of those left once, all but one for runs of three.
+    expect(console).toBe('2040,-28 2039,-28 0');
+  });
+
+  test('of memory, that is what ports and pages are refused for', async () => {
+    const { console } = await runScript(`
+      const one = xen.allocateUnbound(0);
+      for (let length = 1 << 20; length > 0; length >>= 1) {
+        while (xen.keep(new Uint8Array(length), false) === 0);
+      }
+      let share;
+      while (typeof (share = xen.share(0, 1, true)) !== 'number') xen['page' + share.refs] = share;
+      xen.print(share + ' ');
+      let port;
+      while ((port = xen.allocateUnbound(0)) >= 0);
+      xen.print(port + ' ' + xen.memory().unused);
+      xen.shutDown(0);`);
+    expect(console).toBe('-12 -12 0');
   });
 });
 
@@ -237,6 +306,63 @@ describe('a script', () => {
     expect(console).toContain('unikernel: the script has not yielded for 50 ms');
   });
 
+  test.each(['soon', '0', '-1', '5s', '99999999999999999999'])(
+    'is told that turn_limit_ms=%s is no limit',
+    async (limit) => {
+      const { reason, console } = await runScript('', [`turn_limit_ms=${limit}`]);
+      expect(console).toBe(
+        'unikernel: turn_limit_ms= takes a number from 1 to 86400000, and stays 10000\n',
+      );
+      expect(reason).toBe(SHUTDOWN_poweroff);
+    },
+  );
+
+  test('that never yields is ended, though it hears the rejections that come of it', async () => {
+    const { reason, console } = await runScript(
+      `
+      const spin = async () => { for (;;); };
+      const goOn = async () => { for (;;) await spin().catch(() => {}); };
+      goOn();`,
+      ['turn_limit_ms=50'],
+    );
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toMatch(
+      /not yielded for 50 ms.*the script has failed: InternalError: inter.*spin/s,
+    );
+  });
+
+  test('that does not yield to its end either is ended in time', async () => {
+    const { reason, console } = await runScript(`
+      xen.onFailure(() => { for (;;); });
+      Promise.reject(new Error('first'));`);
+    expect(reason).toBe(SHUTDOWN_crash);
+    expect(console).toMatch(/Error: first.*InternalError: interrupted/s);
+    expect(console).not.toContain('not yielded');
+  });
+
+  test('that was interrupted is told of it by an error as any other', async () => {
+    const { console } = await runScript(
+      `
+      xen.onFailure((error) => { try { throw error; } catch { xen.print('caught'); } });
+      xen.listen(() => {}, () => { for (;;); });
+      xen.wakeAt(xen.now_ms());`,
+      ['turn_limit_ms=50'],
+    );
+    expect(console).toMatch(/caught$/);
+  });
+
+  test('that has failed and fails again later is not run anew', async () => {
+    const { reason, console } = await runScript(`
+      xen.keep(new Uint8Array(9), false);
+      const start = xen.now_ms();
+      xen.onFailure(() => xen.wakeAt(start + 5500));
+      xen.listen(() => {}, () => { throw new Error('failed'); });
+      xen.wakeAt(start + 4000);`);
+    expect(console.match(/Error: failed/g)).toHaveLength(2);
+    expect(console).not.toContain('anew');
+    expect(reason).toBe(SHUTDOWN_crash);
+  });
+
   test('that calls itself without end gets an error that it can catch', async () => {
     const { console } = await runScript(
       'const deeper = () => deeper() + 1; try { deeper(); } catch (e) { xen.print(String(e)); }',
@@ -285,6 +411,17 @@ describe('a script', () => {
       xen.fillRandom(a); xen.fillRandom(b);
       xen.print(String(a.join() !== b.join()));`);
     expect(console).toBe('true');
+  });
+
+  test('draws numbers that nobody can foresee who knows when it began', async () => {
+    const { console } = await runScript(
+      "const drawn = [1, 2, 3].map(Math.random); xen.print(drawn.join() + ' ' + Date.now());",
+    );
+    const [numbers = '', now = ''] = console.split(' ');
+    const drawn = numbers.split(',').map(Number);
+    expect(drawn.every((number) => number >= 0 && number < 1)).toBe(true);
+    expect(new Set(drawn).size).toBe(3);
+    expect(seedOf(drawn[0] as number, Number(now))).toBeUndefined();
   });
 
   test.each([

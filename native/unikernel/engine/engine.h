@@ -56,6 +56,9 @@ bool bytes_argument(JSContext *context, JSValueConst value, const char *name, ui
 /* Runs the script until nothing can happen to it any more; the domain ends here. */
 int engine_main(void);
 
+/* Has Math.random() take what nobody can foresee. */
+void random_replace(JSContext *context);
+
 /* -- Words -- */
 
 /* Says on the console what the script has failed with, and its stack. */

@@ -21,6 +21,7 @@
 
 /* How long the script may have the processor before it lets go; more is taken for an endless loop. */
 #define TURN_LIMIT_MS 10000
+#define TURN_LIMIT_MAX_MS 86400000
 #define TURN_LIMIT_OPTION "turn_limit_ms="
 
 /* Pages that a peer held on to are looked at again after this. */
@@ -46,6 +47,8 @@ static bool restarts;
 static uint64_t turn_limit_ns = TURN_LIMIT_MS * NS_PER_MS;
 /* By clock_used(). */
 static uint64_t turn_start;
+/* A turn was too long, and the script has not failed of it yet. */
+static bool is_interrupted;
 
 /* The last promise that was rejected with nobody to hear of it. */
 static JSValue unheard_promise, unheard_reason;
@@ -76,17 +79,21 @@ void engine_hold_console(bool hold) {
 
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments);
 
+/* Whether a script that has failed has had its time. */
+static bool is_over(void) { return end_deadline != UINT64_MAX && end_deadline <= clock_now(); }
+
 /* The script has failed with `error`. It begins anew, or may say so to others, and then the domain ends. */
 static void fail(JSContext *context, JSValue error) {
+  is_interrupted = false;
   report_error(context, error);
-  if (kept_length() > 0 && clock_now() - begun >= RESTART_AFTER_NS) {
+  /* What fails after that is on the console, and changes nothing. */
+  const bool is_first = end_deadline == UINT64_MAX;
+  if (is_first && kept_length() > 0 && clock_now() - begun >= RESTART_AFTER_NS) {
     restarts = true;
     JS_FreeValue(context, error);
     return;
   }
   if (!JS_IsFunction(context, listeners.failure)) domain_crash();
-  /* What fails after that is on the console, and changes nothing. */
-  const bool is_first = end_deadline == UINT64_MAX;
   if (is_first) end_deadline = clock_now() + LAST_WORDS_NS;
   if (is_first) call(context, listeners.failure, 1, &error);
   JS_FreeValue(context, error);
@@ -96,8 +103,10 @@ static void fail(JSContext *context, JSValue error) {
 static int is_turn_too_long(JSRuntime *runtime, void *opaque) {
   (void)runtime;
   (void)opaque;
+  if (is_over()) return 1;
   if (clock_used() - turn_start < turn_limit_ns) return 0;
   console_printf("unikernel: the script has not yielded for %d ms\n", turn_limit_ns / NS_PER_MS);
+  is_interrupted = true;
   return 1;
 }
 
@@ -105,6 +114,8 @@ static void track_rejection(JSContext *context, JSValueConst promise, JSValueCon
                             JS_BOOL is_handled, void *opaque) {
   (void)opaque;
   if (is_handled) {
+    /* An interruption is a failure, whoever hears of it. */
+    if (is_interrupted) return;
     if (JS_VALUE_GET_TAG(unheard_promise) != JS_TAG_OBJECT ||
         JS_VALUE_GET_PTR(unheard_promise) != JS_VALUE_GET_PTR(promise)) {
       return;
@@ -119,19 +130,33 @@ static void track_rejection(JSContext *context, JSValueConst promise, JSValueCon
   unheard_reason = JS_DupValue(context, reason);
 }
 
+/* Fails with the rejection that nobody has heard of, or with the interruption; not if there is neither. */
+static void fail_unheard(JSContext *context) {
+  JSValue reason = unheard_reason;
+  if (!JS_IsUndefined(unheard_promise)) {
+    JS_FreeValue(context, unheard_promise);
+    unheard_promise = unheard_reason = JS_UNDEFINED;
+  } else if (is_interrupted) {
+    JS_ThrowInternalError(context, "interrupted");
+    reason = take_exception(context);
+  } else {
+    return;
+  }
+  fail(context, reason);
+}
+
 /* Promises that are settled run what waits for them. */
 static void run_jobs(JSContext *context) {
   JSContext *job;
-  while (!restarts) {
-    const int ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
+  int ran;
+  do {
+    /* What was interrupted within a promise is to the engine a rejection of it, which the script may hear. */
+    if (is_interrupted) fail_unheard(context);
+    if (restarts || is_over()) return;
+    ran = JS_ExecutePendingJob(JS_GetRuntime(context), &job);
     if (ran < 0) fail(job, take_exception(job));
-    if (ran == 0) break;
-  }
-  if (restarts || JS_IsUndefined(unheard_promise)) return;
-  JSValue reason = unheard_reason;
-  JS_FreeValue(context, unheard_promise);
-  unheard_promise = unheard_reason = JS_UNDEFINED;
-  fail(context, reason);
+  } while (ran != 0);
+  if (!restarts) fail_unheard(context);
 }
 
 static void call(JSContext *context, JSValueConst function, int count, JSValueConst *arguments) {
@@ -166,7 +191,7 @@ static void serve(JSContext *context) {
   bool is_kept_waiting = false;
   while (!restarts && (holds > 0 || timer_deadline != UINT64_MAX)) {
     const uint64_t now = clock_now();
-    if (end_deadline <= now) break;
+    if (is_over()) break;
     /* Where both are there, they take turns: neither may hold up the other for good. */
     const bool rings = timer_deadline <= now;
     const long port = rings && is_kept_waiting ? -1 : events_next();
@@ -187,8 +212,16 @@ static void serve(JSContext *context) {
 static void read_options(void) {
   const char *option = strstr(boot_info_command_line(), TURN_LIMIT_OPTION);
   if (option == NULL) return;
-  const uint64_t limit_ms = strtoull(option + strlen(TURN_LIMIT_OPTION), NULL, 10);
-  if (limit_ms > 0) turn_limit_ns = limit_ms * NS_PER_MS;
+  const char *text = option + strlen(TURN_LIMIT_OPTION);
+  char *end;
+  const uint64_t limit_ms = strtoull(text, &end, 10);
+  const bool is_number = end != text && (*end == ' ' || *end == 0);
+  if (is_number && limit_ms > 0 && limit_ms <= TURN_LIMIT_MAX_MS) {
+    turn_limit_ns = limit_ms * NS_PER_MS;
+    return;
+  }
+  console_printf("unikernel: " TURN_LIMIT_OPTION " takes a number from 1 to %d, and stays %d\n",
+                 (uint64_t)TURN_LIMIT_MAX_MS, (uint64_t)TURN_LIMIT_MS);
 }
 
 static JSContext *start_engine(void) {
@@ -204,6 +237,7 @@ static JSContext *start_engine(void) {
   unheard_promise = unheard_reason = JS_UNDEFINED;
   listeners = (struct listeners){JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED};
   JS_SetHostPromiseRejectionTracker(runtime, track_rejection, NULL);
+  random_replace(context);
   return context;
 }
 
@@ -231,7 +265,7 @@ bool engine_run_next(void) {
 /* Runs the script until nothing can happen to it, or until it has to begin anew. */
 static void run(void) {
   begun = clock_now();
-  restarts = false;
+  restarts = is_interrupted = false;
   JSContext *context = start_engine();
   JSValue global = JS_GetGlobalObject(context);
   JS_SetPropertyStr(context, global, "xen", xen_object_new(context));

@@ -18,8 +18,7 @@ void report_error(JSContext *context, JSValueConst error) {
 }
 
 JSValue take_exception(JSContext *context) {
-  JSValue error = JS_GetException(context);
-  /* An interruption cannot be caught by the script, and neither by what we do here. */
+  /* An interruption cannot be caught by the script, but whoever is told of it has it as any other error. */
   JS_ResetUncatchableError(context);
-  return error;
+  return JS_GetException(context);
 }

@@ -52,6 +52,8 @@ entry32:
 
     mov  $0x80010033, %eax          /* PG, WP, NE, ET, MP, PE */
     mov  %eax, %cr0
+    fninit                          /* a loader may leave these as they are after a reset, when every */
+    ldmxcsr initial_mxcsr           /* inexact result is an exception */
     lgdt gdt_register
     ljmp $8, $entry64
 
@@ -106,8 +108,10 @@ gdt_end:
 gdt_register:
     .word gdt_end - gdt - 1
     .quad gdt
-    .globl has_no_execute
     .balign 4
+initial_mxcsr:
+    .long 0x1f80                    /* no exceptions, as fninit has it */
+    .globl has_no_execute
 has_no_execute:
     .long 0
 

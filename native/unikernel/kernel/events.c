@@ -28,9 +28,10 @@ void events_init(void) {
 }
 
 long events_adopt(evtchn_port_t port) {
-  if (!abi->cover(port)) {
+  const long failed = abi->cover(port);
+  if (failed != 0) {
     events_close(port);
-    return -XEN_ENOSPC;
+    return failed;
   }
   events_unmask(port);
   return 0;

@@ -38,8 +38,8 @@ void events_wait(void);
 
 /* One of the two ABIs by which Xen and we share the state of ports. */
 struct event_abi {
-  /* Makes what the port's state needs. False: no memory, or no such port. */
-  bool (*cover)(evtchn_port_t port);
+  /* Makes what the port's state needs. 0, -XEN_ENOMEM, or -XEN_ENOSPC: there is no such port. */
+  long (*cover)(evtchn_port_t port);
   void (*mask)(evtchn_port_t port);
   /* True when an event came meanwhile and Xen has to be asked to raise it again. */
   bool (*unmask)(evtchn_port_t port);

@@ -28,25 +28,27 @@ static event_word_t *word_of(evtchn_port_t port) {
 
 static bool is_covered(evtchn_port_t port) { return port / WORDS_PER_PAGE < array_pages; }
 
-static bool add_array_page(void) {
+static long add_array_page(void) {
   event_word_t *words = pages_allocate(1);
-  if (words == NULL) return false;
+  if (words == NULL) return -XEN_ENOMEM;
   for (size_t i = 0; i < WORDS_PER_PAGE; i++) words[i] = MASKED;
   struct evtchn_expand_array operation = {.array_gfn = (uintptr_t)words / PAGE_SIZE};
-  if (hypercall_event_channel(EVTCHNOP_expand_array, &operation) != 0) {
+  const long failed = hypercall_event_channel(EVTCHNOP_expand_array, &operation);
+  if (failed != 0) {
     pages_free(words, 1);
-    return false;
+    return failed;
   }
   array[array_pages++] = words;
-  return true;
+  return 0;
 }
 
-static bool cover(evtchn_port_t port) {
-  if (port >= EVTCHN_FIFO_NR_CHANNELS) return false;
+static long cover(evtchn_port_t port) {
+  if (port >= EVTCHN_FIFO_NR_CHANNELS) return -XEN_ENOSPC;
   while (!is_covered(port)) {
-    if (!add_array_page()) return false;
+    const long failed = add_array_page();
+    if (failed != 0) return failed;
   }
-  return true;
+  return 0;
 }
 
 static void mask(evtchn_port_t port) {

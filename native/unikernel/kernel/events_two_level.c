@@ -12,10 +12,10 @@ static volatile xen_ulong_t *word_of(volatile xen_ulong_t *words, evtchn_port_t 
 
 static xen_ulong_t bit_of(evtchn_port_t port) { return 1ull << port % WORD_BITS; }
 
-static bool cover(evtchn_port_t port) { return port < EVTCHN_2L_NR_CHANNELS; }
+static long cover(evtchn_port_t port) { return port < EVTCHN_2L_NR_CHANNELS ? 0 : -XEN_ENOSPC; }
 
 static void mask(evtchn_port_t port) {
-  if (!cover(port)) return;
+  if (cover(port) != 0) return;
   __atomic_fetch_or(word_of(domain_shared_info()->evtchn_mask, port), bit_of(port),
                     __ATOMIC_SEQ_CST);
 }

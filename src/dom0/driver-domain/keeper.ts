@@ -3,7 +3,7 @@
  * domid, with the devices that it served: guests see a pause. Only an orderly shutdown, which is what
  * an operator asks for, is final.
  */
-import { SHUTDOWN_poweroff } from '../../abi/sched.ts';
+import { SHUTDOWN_poweroff, SHUTDOWN_suspend } from '../../abi/sched.ts';
 import type { Clock } from '../../base/clock.ts';
 import { errorCode, errorMessage } from '../../base/errors.ts';
 import { type DomId, domId } from '../../base/ids.ts';
@@ -44,6 +44,8 @@ export class DriverDomainKeeper {
   private watch: XenstoreWatch | undefined;
   private readonly attempts: Attempts;
   /** The operator has shut the domain down. */
+  private wasShutDown = false;
+  /** And nothing of it is left. */
   private over = false;
   private closed = false;
 
@@ -104,19 +106,24 @@ export class DriverDomainKeeper {
 
   /** Looks how the domain is, and does the next thing that follows. */
   private async look(): Promise<void> {
-    const { domainControl, toolstack, xenstore, log } = this.parts;
+    const { domainControl, toolstack, log } = this.parts;
     const { domid } = this;
     if (domid === undefined || this.over || this.closed) return;
     const info = domainControl.info(domid);
-    if (info === undefined) return this.makeAgain();
+    if (info === undefined) return this.wasShutDown ? this.finish() : this.makeAgain();
     if (info.dying) return this.lookAgain();
-    if (!info.shutdown) return;
-    this.over = info.shutdownReason === SHUTDOWN_poweroff;
+    // A domain that is suspended is being saved: whoever does that destroys it, or lets it run again.
+    if (!info.shutdown || info.shutdownReason === SHUTDOWN_suspend) return;
+    this.wasShutDown = info.shutdownReason === SHUTDOWN_poweroff;
     const crash = await this.parts.xenstore.readIfPresent(`${domainHome(domid)}/${CRASH_KEY}`);
     log.warn(`domain ${this.name} has ended`, { domid, reason: info.shutdownReason, crash });
     await toolstack.destroy(domid);
-    if (this.over) await xenstore.transaction((nodes) => this.forget(nodes));
-    else this.lookAgain();
+    this.lookAgain();
+  }
+
+  private async finish(): Promise<void> {
+    await this.parts.xenstore.transaction((nodes) => this.forget(nodes));
+    this.over = true;
   }
 
   /** Removes the record, and the directories above it that hold nothing else. */

@@ -140,6 +140,8 @@ export class StoreDomainKeeper {
     await this.attempts.next();
     if (this.closed) return;
     const former = this.domain.domid;
+    // Whoever wants another image from here on may be too late for this start.
+    this.replaces = false;
     const domain = await this.parts.toolstack.start();
     if (domain.domid !== former) {
       const detail = `it has domid ${domain.domid}, and all guests wait for ${former}`;
@@ -152,7 +154,6 @@ export class StoreDomainKeeper {
   private began(domain: StoreDomain): void {
     const { log } = this.parts;
     this.hasEnded = false;
-    this.replaces = false;
     this.hasLostJournal = false;
     this.attempts.succeeded();
     log.info('the store domain runs', { domid: domain.domid, journal: domain.journal });
