@@ -14,6 +14,8 @@ import { VIEWERS_MAX } from './console-daemon.ts';
 import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
 import { RelayConnection } from './relay-connection.ts';
 import { RELAY_PROTOCOL, type RelayMessage } from './relay-frames.ts';
+import type { RelayStream } from './relay-stream.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Logs and terminals of one console domain. */
 export const CHANNELS_MAX = 4096;
@@ -50,6 +52,8 @@ export class RelaySession {
   private readonly joined = new Set<ByteStream>();
   /** Terminals that are being opened. */
   private readonly pending = new Set<number>();
+  /** Guests that have a terminal: one that had many would leave dom0 without any. */
+  private readonly terminals = new Set<DomId>();
   /** What is still being opened or closed, in the order of each guest's requests. */
   private readonly work = new Map<DomId, Promise<void>>();
   private nextChannel = 2;
@@ -86,7 +90,7 @@ export class RelaySession {
     const channel = this.nextChannel;
     this.nextChannel += 2;
     this.connection.send({ type: 'open', channel, kind: 'viewer', domid: DOM0, index: 0 });
-    this.join(channel, viewer);
+    void this.join(this.connection.openStream(channel), viewer);
   }
 
   /** Lets go of everything. The domain goes on, and waits for the next relay. Idempotent. */
@@ -111,13 +115,16 @@ export class RelaySession {
     this.finish();
   }
 
-  private join(channel: number, other: ByteStream): void {
+  /** @param isAbandoned see `JoinOptions` */
+  private async join(
+    stream: RelayStream,
+    other: ByteStream,
+    isAbandoned: () => boolean = () => false,
+  ): Promise<void> {
     const { clock } = this.parts;
-    const stream = this.connection.openStream(channel);
     this.joined.add(other);
-    void joinStreams(stream, other, clock, { portion: PORTION }).then(() => {
-      this.joined.delete(other);
-    });
+    await joinStreams(stream, other, clock, { portion: PORTION, isAbandoned });
+    this.joined.delete(other);
   }
 
   private receive(message: RelayMessage): void {
@@ -195,16 +202,26 @@ export class RelaySession {
       try {
         const place = this.over ? undefined : await this.parts.placeOf(domid);
         if (place === undefined) return this.refuse(channel, `domain ${domid} has no console here`);
+        if (this.terminals.has(domid)) {
+          return this.refuse(channel, `domain ${domid} has a terminal already`);
+        }
         const terminal = await this.parts.outlets.openTerminal(place);
         if (this.over) return terminal.close();
         this.connection.send({ type: 'opened', channel, path: terminal.path });
-        this.join(channel, terminal);
+        void this.joinTerminal(domid, this.connection.openStream(channel), terminal);
       } catch (error) {
         this.refuse(channel, errorMessage(error));
       } finally {
         this.pending.delete(channel);
       }
     });
+  }
+
+  private async joinTerminal(domid: DomId, stream: RelayStream, terminal: Terminal): Promise<void> {
+    this.terminals.add(domid);
+    // Once the console is over, it may be that nobody ever reads what is still on its way there.
+    await this.join(stream, terminal, () => stream.peerGone);
+    this.terminals.delete(domid);
   }
 
   private refuse(channel: number, reason: string): void {

@@ -170,6 +170,32 @@ test.each<[string, readonly RelayMessage[], RegExp]>([
   expect(terminal?.closed).toBe(true);
 });
 
+test('a terminal that nobody reads ends with its console', async () => {
+  const scene = new Scene();
+  scene.say(hello, open(1, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  const [terminal] = scene.outlets.terminals;
+  if (terminal !== undefined) terminal.room = 0;
+  scene.say({ type: 'data', channel: 1, bytes: new Uint8Array(4000) });
+  scene.say({ type: 'data', channel: 1, bytes: new Uint8Array(4000) });
+  scene.say({ type: 'close', channel: 1, isOver: false });
+  await scene.world.run({ for_ms: 100 });
+  expect(terminal?.closed).toBe(true);
+  expect(scene.over).toBe(false);
+  await scene.world.finish(scene.session.close());
+});
+
+test('a guest has one terminal at a time, and may have another when that has ended', async () => {
+  const scene = new Scene();
+  scene.say(hello, open(1, 'terminal'), open(3, 'terminal'), open(5, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  expect(scene.outlets.terminals.length).toBe(1);
+  scene.say({ type: 'close', channel: 1, isOver: false }, open(7, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  expect(scene.outlets.terminals.map(({ closed }) => closed)).toEqual([true, false]);
+  await scene.world.finish(scene.session.close());
+});
+
 test('a second batch before the first is stored ends the connection', async () => {
   const scene = new Scene();
   scene.say(hello, open(1, 'log'));
