@@ -140,9 +140,9 @@ export class RelayStream implements ByteStream {
 
   private giveCredit(taken: number): void {
     this.owed += taken;
-    if (this.closed || this.peerGone || this.owed === 0) return;
-    // Not for each key; but for the last of what there was, so that nobody waits for the rest.
-    if (this.owed < STREAM_WINDOW / 2 && this.unread > 0) return;
+    if (this.closed || this.peerGone) return;
+    // Not for each key or line: a peer without any credit has its whole window here, read or to be read.
+    if (this.owed < STREAM_WINDOW / 2) return;
     this.carrier.send({ type: 'credit', channel: this.channel, count: this.owed });
     this.owed = 0;
   }
