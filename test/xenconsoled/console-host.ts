@@ -81,6 +81,8 @@ export class FakeFile {
 export class FakeLog implements LogFile {
   readonly file: FakeFile;
   closed = false;
+  /** How often something was written. */
+  writes = 0;
   private killed = false;
   private readonly clock: Clock;
   private delay_ms = 0;
@@ -113,6 +115,7 @@ export class FakeLog implements LogFile {
     if (this.killed) return;
     if (this.closed) throw new Error('written to after its end');
     this.file.content += latin1Decode(bytes);
+    this.writes++;
     this.clock.after(this.delay_ms, stored);
   }
 
