@@ -15,6 +15,7 @@ import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets
 import { RelayConnection } from './relay-connection.ts';
 import { RELAY_PROTOCOL, type RelayMessage } from './relay-frames.ts';
 import type { RelayStream } from './relay-stream.ts';
+import { RelayedLines } from './relayed-lines.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Logs and terminals of one console domain. */
@@ -56,6 +57,9 @@ export class RelaySession {
   private readonly terminals = new Set<DomId>();
   /** What is still being opened or closed, in the order of each guest's requests. */
   private readonly work = new Map<DomId, Promise<void>>();
+  /** Sizes of windows that guests have yet to be told. */
+  private readonly windowSizes = new Map<DomId, WindowSize>();
+  private readonly lines: RelayedLines;
   private nextChannel = 2;
   private greeted = false;
   private over = false;
@@ -69,6 +73,7 @@ export class RelaySession {
       this.finish = resolve;
     });
     const { stream, clock, log } = parts;
+    this.lines = new RelayedLines(log, clock);
     this.connection = new RelayConnection({
       ...{ stream, clock, log, wary: true },
       onOpen: () => this.begin(),
@@ -107,6 +112,7 @@ export class RelaySession {
   private async end(): Promise<void> {
     if (this.over) return this.ended;
     this.over = true;
+    this.lines.end();
     // A terminal that nobody reads would hold on to what it was to show for ever.
     for (const other of [...this.joined, ...this.waitingViewers.splice(0)]) other.close();
     this.joined.clear();
@@ -145,17 +151,23 @@ export class RelaySession {
         this.setWindowSize(message.domid, message);
         return;
       case 'line':
-        this.parts.log[message.level](`domain: ${message.message}`, message.fields);
+        this.lines.take(message);
         return;
       default:
         throw RELAY_PROTOCOL.violation('the daemon opens channels and writes logs', message.type);
     }
   }
 
+  /** However many sizes come while one is being told, the newest is the next. */
   private setWindowSize(domid: DomId, size: WindowSize): void {
+    const isDue = this.windowSizes.has(domid);
+    this.windowSizes.set(domid, size);
+    if (isDue) return;
     this.inOrder(domid, async () => {
+      const newest = this.windowSizes.get(domid) ?? size;
+      this.windowSizes.delete(domid);
       const place = await this.parts.placeOf(domid);
-      if (place !== undefined) await this.parts.outlets.setWindowSize(place, size);
+      if (place !== undefined) await this.parts.outlets.setWindowSize(place, newest);
     });
   }
 
