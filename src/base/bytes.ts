@@ -25,6 +25,18 @@ export function joinBytes(first: Uint8Array, second: Uint8Array = new Uint8Array
   return bytes;
 }
 
+/** All of them, one after the other. */
+export function concatBytes(pieces: readonly Uint8Array[]): Uint8Array {
+  if (pieces.length <= 2) return joinBytes(pieces[0] ?? new Uint8Array(0), pieces[1]);
+  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
 /** Up to here a loop copies faster than `set` makes a window for. */
 const COPIED_SINGLY_MAX = 64;
 

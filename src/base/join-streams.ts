@@ -44,6 +44,8 @@ class Flow {
 export interface JoinOptions {
   /** Whether all that was written to the first stream has reached its peer, if the stream can tell. */
   readonly isDelivered?: () => boolean;
+  /** Whether nobody wants what is still on its way any more: both are closed at once then. */
+  readonly isAbandoned?: () => boolean;
   /** Bytes that are moved at a time, and held for each direction. */
   readonly portion?: number;
 }
@@ -56,7 +58,7 @@ export function joinStreams(
   first: ByteStream,
   second: ByteStream,
   clock: Clock,
-  { isDelivered = () => true, portion = PORTION }: JoinOptions = {},
+  { isDelivered = () => true, isAbandoned = () => false, portion = PORTION }: JoinOptions = {},
 ): Promise<void> {
   const toSecond = new Flow(first, second, portion);
   const toFirst = new Flow(second, first, portion);
@@ -64,6 +66,7 @@ export function joinStreams(
   let over = false;
   return new Promise((resolve) => {
     const isOver = () => {
+      if (isAbandoned()) return true;
       if (first.ended) return toSecond.empty || second.ended;
       return second.ended && toFirst.empty && isDelivered();
     };

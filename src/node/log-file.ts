@@ -72,8 +72,10 @@ export class AppendedFile {
   /** Begins a new file when that is due. Returns where the next byte will stand, unless others still wait. */
   begin(): string | undefined {
     if (this.writing.length > 0 || this.waiting.length > 0) return undefined;
-    const { size, begun_ms } = this.file;
-    if (this.rotation.isDue(size, begun_ms)) this.beginNewFile();
+    const { fd, begun_ms } = this.file;
+    // Others may have written or cut it: whoever rotates logs, or the last domain of the same name.
+    this.file.size = fstatSync(fd).size;
+    if (this.rotation.isDue(this.file.size, begun_ms)) this.beginNewFile();
     return `${this.file.inode}:${this.file.size}`;
   }
 

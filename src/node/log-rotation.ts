@@ -20,19 +20,21 @@ export interface RotationRules {
 
 export const NO_ROTATION: RotationRules = { size_bytes: 0, age_ms: 0, keep: 1, compress: false };
 
+/** Which old logs are being compressed, by the paths of their logs: one log may be open twice for a while. */
+const compressions = new Map<string, Promise<void>>();
+
 const withSuffix = (path: Buffer, suffix: string) => Buffer.concat([path, Buffer.from(suffix)]);
 
 export class LogRotation {
   private readonly path: Buffer;
   private readonly rules: RotationRules;
   private readonly log: Log;
-  private compressing: Promise<void> | undefined;
 
   constructor(path: Buffer, rules: RotationRules, log: Log) {
     this.path = path;
     this.rules = rules;
     this.log = log;
-    if (this.rotates) this.setRight();
+    if (this.rotates && this.compressing === undefined) this.setRight();
   }
 
   /** Whether a log of so many bytes, begun at `begun_ms` since 1970, is to be put aside now. */
@@ -62,6 +64,14 @@ export class LogRotation {
     await this.compressing;
   }
 
+  private get compressing(): Promise<void> | undefined {
+    return compressions.get(this.key);
+  }
+
+  private get key(): string {
+    return this.path.toString('latin1');
+  }
+
   private get rotates(): boolean {
     return this.rules.size_bytes > 0 || this.rules.age_ms > 0;
   }
@@ -83,16 +93,13 @@ export class LogRotation {
   }
 
   private compressNewest(): void {
-    this.compressing = this.compress().then(
-      () => {
-        this.compressing = undefined;
-      },
-      (error) => {
-        this.compressing = undefined;
+    const done = this.compress()
+      .catch((error) => {
         rmSync(this.numbered(1, '.gz.part'), { force: true });
         this.log.warn('cannot compress an old log', { error: errorMessage(error) });
-      },
-    );
+      })
+      .finally(() => compressions.delete(this.key));
+    compressions.set(this.key, done);
   }
 
   private async compress(): Promise<void> {

@@ -198,8 +198,7 @@ export class Vchan implements ByteStream {
 
   /** Signals the peer although it does not wait, where it has read nothing yet of all that was written. */
   remind(): void {
-    if (this.channel.closed || this.peerGone || this.written === 0 || this.unread < this.written)
-      return;
+    if (this.peerGone || this.written === 0 || this.unread < this.written) return;
     this.signal();
   }
 
@@ -269,6 +268,8 @@ export class Vchan implements ByteStream {
   }
 
   private signal(): void {
+    // The channel may be closed already, where the whole hypervisor handle was.
+    if (this.channel.closed) return;
     try {
       this.channel.notify();
     } catch (error) {

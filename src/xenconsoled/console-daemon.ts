@@ -36,6 +36,7 @@ export class ConsoleDaemon implements ConsoleRegister {
     }
     const session: ViewerSession = new ViewerSession({
       stream,
+      clock: this.services.clock,
       log: this.services.log,
       find: (request) => this.find(request),
       onEnd: () => this.viewers.delete(session),

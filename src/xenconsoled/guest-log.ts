@@ -36,6 +36,7 @@ export class GuestLog implements ConsoleLog {
   /** The batch that an earlier daemon left undone was taken back, if there was one. */
   private resumed = false;
   private noted = false;
+  private noteFailed = false;
   private closed = false;
 
   private constructor(parts: GuestLogParts) {
@@ -96,19 +97,33 @@ export class GuestLog implements ConsoleLog {
   /** Before anything else is written: takes back the batch that an earlier daemon left undone at `index`. */
   private resume({ file, scribe }: OpenedLog, index: number): void {
     const [noted, place] = this.parts.note.read().split(' ', 2);
-    if (place !== undefined && noted === String(index)) file.cutBack(place);
+    if (place !== undefined && noted === String(index)) this.cutBack(file, place);
     this.writeNote('');
     file.write(scribe.opening());
     this.resumed = true;
+  }
+
+  private cutBack(file: LogFile, place: string): void {
+    try {
+      file.cutBack(place);
+    } catch (error) {
+      // A log that may only grow, say. It has the batch twice then, which is better than no more of them.
+      this.parts.log.warn('cannot take a batch back', { error: errorMessage(error) });
+    }
   }
 
   private writeNote(text: string): void {
     this.noted = text !== '';
     try {
       this.parts.note.write(text);
+      this.noteFailed = false;
     } catch (error) {
-      // The log is still written; only a kill at the wrong moment would show in it.
-      this.parts.log.warn('cannot note how far the log is', { error: errorMessage(error) });
+      // The log is still written; only a kill at the wrong moment would show in it. Said once, not
+      // for each batch.
+      if (!this.noteFailed) {
+        this.parts.log.warn('cannot note how far the log is', { error: errorMessage(error) });
+      }
+      this.noteFailed = true;
     }
   }
 }

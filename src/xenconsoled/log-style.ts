@@ -1,6 +1,6 @@
 /** How output stands in a log: as it is, with the time before each line as xenconsoled has it, or as JSON. */
 import { asciiJson } from '../base/ascii-json.ts';
-import { joinBytes, latin1Decode, latin1Encode } from '../base/bytes.ts';
+import { concatBytes, latin1Decode, latin1Encode } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 
 export interface LogStyle {
@@ -101,27 +101,16 @@ export class LogScribe {
       pieces.push(line.subarray(start));
       this.atLineStart = line[line.length - 1] === LF;
     }
-    return joined(pieces);
+    return concatBytes(pieces);
   }
 
   /** One record a line; the start of a line that is still being printed has a record of its own. */
   private records(bytes: Uint8Array): Uint8Array {
-    return joined(Array.from(lines(bytes), (line) => this.record(textFields(line))));
+    return concatBytes(Array.from(lines(bytes), (line) => this.record(textFields(line))));
   }
 
   private record(fields: LogSubject): Uint8Array {
     const time = new Date(this.clock.wallclock_ms()).toISOString();
     return latin1Encode(`${asciiJson({ time, ...this.subject, ...fields })}\n`);
   }
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  if (pieces.length <= 2) return joinBytes(pieces[0] ?? new Uint8Array(0), pieces[1]);
-  const whole = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }

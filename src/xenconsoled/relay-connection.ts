@@ -3,6 +3,7 @@
  * them the channels of terminals and viewers as streams of their own.
  */
 import type { ByteStream } from '../base/byte-stream.ts';
+import { concatBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { XenError } from '../base/errors.ts';
 import { FrameReader } from '../base/frames.ts';
@@ -42,10 +43,13 @@ export class RelayConnection implements StreamCarrier {
   private readonly parts: RelayConnectionParts;
   private readonly frames: FrameReader;
   private readonly streams = new Map<number, RelayStream>();
+  /** What was said in this turn, and what the stream had no room for before. */
   private outgoing: Uint8Array[] = [];
+  private unsent: Uint8Array = new Uint8Array(0);
   private waitingBytes = 0;
   private greeted = false;
   private turnDue = false;
+  private flushDue = false;
   private over = false;
   private wasCrowded = false;
 
@@ -60,14 +64,17 @@ export class RelayConnection implements StreamCarrier {
     return this.waitingBytes > CROWD_BYTES;
   }
 
-  /** Never blocks; takes a copy. After the end it does nothing. */
+  /**
+   * Never blocks; takes a copy. After the end it does nothing. All that is said in one turn of the
+   * event loop goes at its end, as one piece: the peer is woken once for it.
+   */
   send(message: RelayMessage): void {
     if (this.over) return;
     const bytes = relayFrame(message);
     this.outgoing.push(bytes);
     this.waitingBytes += bytes.length;
     this.wasCrowded ||= this.crowded;
-    this.flush();
+    this.flushLater();
   }
 
   /** The stream on a channel that was opened. */
@@ -91,6 +98,7 @@ export class RelayConnection implements StreamCarrier {
   /** Lets go of the stream. Streams on it end. Idempotent. */
   close(): void {
     if (this.over) return;
+    this.flush();
     this.over = true;
     this.parts.stream.close();
     for (const stream of this.streams.values()) stream.connectionLost();
@@ -109,6 +117,7 @@ export class RelayConnection implements StreamCarrier {
       return;
     }
     if (this.parts.stream.ended) this.end();
+    else this.flush();
   }
 
   private end(): void {
@@ -179,16 +188,21 @@ export class RelayConnection implements StreamCarrier {
     this.parts.onOpen();
   }
 
+  private flushLater(): void {
+    if (this.flushDue) return;
+    this.flushDue = true;
+    void Promise.resolve().then(() => {
+      this.flushDue = false;
+      if (!this.over) this.flush();
+    });
+  }
+
   private flush(): void {
-    while (this.outgoing.length > 0) {
-      const next = this.outgoing[0] as Uint8Array;
-      const sent = this.parts.stream.write(next);
-      this.waitingBytes -= sent;
-      if (sent < next.length) {
-        this.outgoing[0] = next.subarray(sent);
-        return;
-      }
-      this.outgoing.shift();
+    if (!this.writeUnsent()) return;
+    if (this.outgoing.length > 0) {
+      this.unsent = concatBytes(this.outgoing);
+      this.outgoing = [];
+      if (!this.writeUnsent()) return;
     }
     if (!this.wasCrowded) return;
     this.wasCrowded = false;
@@ -197,5 +211,12 @@ export class RelayConnection implements StreamCarrier {
       for (const stream of this.streams.values()) stream.wake();
       this.ready();
     });
+  }
+  /** Whether nothing of it is left. */
+  private writeUnsent(): boolean {
+    const sent = this.parts.stream.write(this.unsent);
+    this.waitingBytes -= sent;
+    this.unsent = this.unsent.subarray(sent);
+    return this.unsent.length === 0;
   }
 }

@@ -14,6 +14,9 @@ import { VIEWERS_MAX } from './console-daemon.ts';
 import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
 import { RelayConnection } from './relay-connection.ts';
 import { RELAY_PROTOCOL, type RelayMessage } from './relay-frames.ts';
+import type { RelayStream } from './relay-stream.ts';
+import { RelayedLines } from './relayed-lines.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Logs and terminals of one console domain. */
 export const CHANNELS_MAX = 4096;
@@ -50,8 +53,13 @@ export class RelaySession {
   private readonly joined = new Set<ByteStream>();
   /** Terminals that are being opened. */
   private readonly pending = new Set<number>();
+  /** Guests that have a terminal: one that had many would leave dom0 without any. */
+  private readonly terminals = new Set<DomId>();
   /** What is still being opened or closed, in the order of each guest's requests. */
   private readonly work = new Map<DomId, Promise<void>>();
+  /** Sizes of windows that guests have yet to be told. */
+  private readonly windowSizes = new Map<DomId, WindowSize>();
+  private readonly lines: RelayedLines;
   private nextChannel = 2;
   private greeted = false;
   private over = false;
@@ -65,6 +73,7 @@ export class RelaySession {
       this.finish = resolve;
     });
     const { stream, clock, log } = parts;
+    this.lines = new RelayedLines(log, clock);
     this.connection = new RelayConnection({
       ...{ stream, clock, log, wary: true },
       onOpen: () => this.begin(),
@@ -86,7 +95,7 @@ export class RelaySession {
     const channel = this.nextChannel;
     this.nextChannel += 2;
     this.connection.send({ type: 'open', channel, kind: 'viewer', domid: DOM0, index: 0 });
-    this.join(channel, viewer);
+    void this.join(this.connection.openStream(channel), viewer);
   }
 
   /** Lets go of everything. The domain goes on, and waits for the next relay. Idempotent. */
@@ -103,6 +112,7 @@ export class RelaySession {
   private async end(): Promise<void> {
     if (this.over) return this.ended;
     this.over = true;
+    this.lines.end();
     // A terminal that nobody reads would hold on to what it was to show for ever.
     for (const other of [...this.joined, ...this.waitingViewers.splice(0)]) other.close();
     this.joined.clear();
@@ -111,13 +121,16 @@ export class RelaySession {
     this.finish();
   }
 
-  private join(channel: number, other: ByteStream): void {
+  /** @param isAbandoned see `JoinOptions` */
+  private async join(
+    stream: RelayStream,
+    other: ByteStream,
+    isAbandoned: () => boolean = () => false,
+  ): Promise<void> {
     const { clock } = this.parts;
-    const stream = this.connection.openStream(channel);
     this.joined.add(other);
-    void joinStreams(stream, other, clock, { portion: PORTION }).then(() => {
-      this.joined.delete(other);
-    });
+    await joinStreams(stream, other, clock, { portion: PORTION, isAbandoned });
+    this.joined.delete(other);
   }
 
   private receive(message: RelayMessage): void {
@@ -138,17 +151,23 @@ export class RelaySession {
         this.setWindowSize(message.domid, message);
         return;
       case 'line':
-        this.parts.log[message.level](`domain: ${message.message}`, message.fields);
+        this.lines.take(message);
         return;
       default:
         throw RELAY_PROTOCOL.violation('the daemon opens channels and writes logs', message.type);
     }
   }
 
+  /** However many sizes come while one is being told, the newest is the next. */
   private setWindowSize(domid: DomId, size: WindowSize): void {
+    const isDue = this.windowSizes.has(domid);
+    this.windowSizes.set(domid, size);
+    if (isDue) return;
     this.inOrder(domid, async () => {
+      const newest = this.windowSizes.get(domid) ?? size;
+      this.windowSizes.delete(domid);
       const place = await this.parts.placeOf(domid);
-      if (place !== undefined) await this.parts.outlets.setWindowSize(place, size);
+      if (place !== undefined) await this.parts.outlets.setWindowSize(place, newest);
     });
   }
 
@@ -195,16 +214,26 @@ export class RelaySession {
       try {
         const place = this.over ? undefined : await this.parts.placeOf(domid);
         if (place === undefined) return this.refuse(channel, `domain ${domid} has no console here`);
+        if (this.terminals.has(domid)) {
+          return this.refuse(channel, `domain ${domid} has a terminal already`);
+        }
         const terminal = await this.parts.outlets.openTerminal(place);
         if (this.over) return terminal.close();
         this.connection.send({ type: 'opened', channel, path: terminal.path });
-        this.join(channel, terminal);
+        void this.joinTerminal(domid, this.connection.openStream(channel), terminal);
       } catch (error) {
         this.refuse(channel, errorMessage(error));
       } finally {
         this.pending.delete(channel);
       }
     });
+  }
+
+  private async joinTerminal(domid: DomId, stream: RelayStream, terminal: Terminal): Promise<void> {
+    this.terminals.add(domid);
+    // Once the console is over, it may be that nobody ever reads what is still on its way there.
+    await this.join(stream, terminal, () => stream.peerGone);
+    this.terminals.delete(domid);
   }
 
   private refuse(channel: number, reason: string): void {

@@ -63,7 +63,7 @@ export class RelayStream implements ByteStream {
   }
 
   write(source: Uint8Array): number {
-    if (this.closed || this.peerClosed || this.lost || this.carrier.crowded) return 0;
+    if (this.closed || this.peerGone || this.carrier.crowded) return 0;
     const length = Math.min(source.length, this.credit, RELAY_BYTES_MAX);
     if (length === 0) return 0;
     this.credit -= length;
@@ -77,7 +77,12 @@ export class RelayStream implements ByteStream {
   }
 
   get ended(): boolean {
-    return this.closed || ((this.peerClosed || this.lost) && this.unread === 0);
+    return this.closed || (this.peerGone && this.unread === 0);
+  }
+
+  /** The peer says nothing any more; what it has said may still be there to read. */
+  get peerGone(): boolean {
+    return this.peerClosed || this.lost;
   }
 
   close(): void {
@@ -135,9 +140,9 @@ export class RelayStream implements ByteStream {
 
   private giveCredit(taken: number): void {
     this.owed += taken;
-    if (this.closed || this.peerClosed || this.lost || this.owed === 0) return;
-    // Not for each key; but for the last of what there was, so that nobody waits for the rest.
-    if (this.owed < STREAM_WINDOW / 2 && this.unread > 0) return;
+    if (this.closed || this.peerGone) return;
+    // Not for each key or line: a peer without any credit has its whole window here, read or to be read.
+    if (this.owed < STREAM_WINDOW / 2) return;
     this.carrier.send({ type: 'credit', channel: this.channel, count: this.owed });
     this.owed = 0;
   }

@@ -16,6 +16,12 @@ export const RELAY_PATIENCE_MS = 60_000;
 /** Bytes of one console that are kept for a relay that is away for longer; what comes on top is dropped. */
 export const KEPT_BYTES_MAX = 1 << 18;
 
+/**
+ * How long nothing is printed before the relay is told that its note is of no use any more. Where a ring
+ * goes on, the next index says so, too; to say it after each batch would wake dom0 a second time for it.
+ */
+export const REST_MS = 1_000;
+
 /** What the relay has yet to store. */
 interface Piece {
   /** Where in the ring it began. */
@@ -53,6 +59,9 @@ export class RemoteLog implements ConsoleLog {
   /** Where in the ring the next batch begins. */
   private next: number;
   private impatience: Timer | undefined;
+  /** The relay's note may tell of a batch. */
+  private noted = false;
+  private resting: Timer | undefined;
   /** The relay has been away for so long that nobody waits for it. */
   private abandoned = false;
   private ending: { readonly isOver: boolean; readonly done: () => void } | undefined;
@@ -110,8 +119,11 @@ export class RemoteLog implements ConsoleLog {
   }
 
   rest(): void {
-    if (!this.ready || this.pieces.length > 0) return;
-    this.connection?.send({ type: 'rest', channel: this.channel });
+    if (!this.noted) return;
+    this.resting ??= this.parts.clock.after(REST_MS, () => {
+      this.resting = undefined;
+      this.tellRest();
+    });
   }
 
   takeLast(bytes: Uint8Array): void {
@@ -137,7 +149,14 @@ export class RemoteLog implements ConsoleLog {
   /** Nobody will tell the relay any more. */
   abandon(): void {
     this.impatience?.cancel();
+    this.resting?.cancel();
     this.ending?.done();
+  }
+
+  private tellRest(): void {
+    if (!this.ready || this.pieces.length > 0 || this.ending !== undefined) return;
+    this.noted = false;
+    this.connection?.send({ type: 'rest', channel: this.channel });
   }
 
   private keep(piece: Piece): void {
@@ -156,6 +175,7 @@ export class RemoteLog implements ConsoleLog {
     const [piece] = this.pieces;
     if (piece !== undefined) {
       this.sent = true;
+      this.noted = true;
       connection.send({ type: 'batch', channel, index: piece.index, bytes: piece.bytes });
     } else if (this.ending !== undefined) {
       this.closeSent = true;

@@ -48,6 +48,14 @@ const TYPED_SIZE = 1024;
 /** A viewer may paste without end to a guest that reads as fast. */
 const TYPED_TURNS_MAX = 16;
 
+/** From so many bytes on, a batch has left a guest waiting that prints more than its ring holds. */
+const FILLED_MIN = CONSOLE_OUTPUT_SIZE / 2;
+/**
+ * How long such a guest may fill its ring again before the next batch is taken. The few bytes that are
+ * there at once would cost as much as a ring full of them, of the allowance and of the way to the log.
+ */
+const REFILL_MS = 5;
+
 /** A terminal that broke is not made anew more often than this. */
 const TERMINAL_RENEWAL_MS = 1000;
 
@@ -64,7 +72,9 @@ export class ServedConsole {
   private renewal: Timer | undefined;
   private terminalWanted = false;
   private guestLog: ConsoleLog | undefined;
-  private storing: Promise<void> | undefined;
+  /** Until the next batch may be taken. */
+  private storing = false;
+  private refill: Timer | undefined;
   private readonly printed = new Uint8Array(CONSOLE_OUTPUT_SIZE);
   private readonly typed = new Uint8Array(TYPED_SIZE);
   /** The part of `typed` that the guest's ring had no room for yet. */
@@ -148,6 +158,7 @@ export class ServedConsole {
     else await this.guestLog?.close(false);
     this.letGo();
     this.renewal?.cancel();
+    this.refill?.cancel();
     this.terminal?.close();
     for (const viewer of this.viewers) viewer.consoleEnded(isOver);
     this.viewers.clear();
@@ -208,7 +219,7 @@ export class ServedConsole {
     for (let batches = 0; ; batches++) {
       const { ring } = this;
       if (ring === undefined || this.closing !== undefined) return;
-      if (this.storing !== undefined || this.isFull()) return;
+      if (this.storing || this.isFull()) return;
       if (batches >= batchesPaid && ring.allowance.exhausted) return;
       // While a batch was in the ring the guest could think that we know of what it added to it.
       if (!this.takeBatch(ring)) return;
@@ -229,22 +240,23 @@ export class ServedConsole {
     } else {
       const { guestLog } = this;
       ring.allowance.hold();
-      this.storing = new Promise((resolve) => {
-        guestLog.take(index, bytes, () => {
-          this.storing = undefined;
-          this.stored(ring);
-          resolve();
-        });
-      });
+      this.storing = true;
+      guestLog.take(index, bytes, () => this.stored(ring, bytes.length));
     }
     this.show(bytes);
     return true;
   }
 
-  private stored(ring: ConnectedRing): void {
+  private stored(ring: ConnectedRing, length: number): void {
     if (this.ring === ring) ring.stream.release();
+    if (length < FILLED_MIN) this.goOn();
+    else this.refill = this.services.clock.after(REFILL_MS, () => this.goOn());
+  }
+
+  private goOn(): void {
+    this.storing = false;
     this.takePrinted(0);
-    if (this.storing === undefined) this.ring?.allowance.letGo();
+    if (!this.storing) this.ring?.allowance.letGo();
   }
 
   /** With `keep`, the guest waits for somebody to read. */

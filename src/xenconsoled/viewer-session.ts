@@ -1,5 +1,6 @@
 /** One viewer's connection to the daemon, from ATTACH to the end: viewer-protocol.ts, the daemon's side. */
 import type { ByteStream } from '../base/byte-stream.ts';
+import type { Clock } from '../base/clock.ts';
 import { XenError } from '../base/errors.ts';
 import { FRAME_PAYLOAD_MAX, FrameReader, frame } from '../base/frames.ts';
 import type { Log } from '../base/log.ts';
@@ -27,6 +28,7 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 
 export interface ViewerSessionParts {
   readonly stream: ByteStream;
+  readonly clock: Clock;
   readonly log: Log;
   /** The console that a viewer asks for, or `undefined` when there is none. */
   readonly find: (request: AttachRequest) => ServedConsole | undefined;
@@ -45,6 +47,7 @@ export class ViewerSession implements Viewer {
   private typed = NOTHING;
   /** What is on its way to the viewer: the rest of a frame. */
   private outgoing = NOTHING;
+  private turnDue = false;
   private ended = false;
 
   constructor(parts: ViewerSessionParts) {
@@ -135,6 +138,17 @@ export class ViewerSession implements Viewer {
         return;
       }
     }
+    this.continueLater();
+  }
+
+  /** The stream does not tell again of what is left in it. */
+  private continueLater(): void {
+    if (this.turnDue || this.ended) return;
+    this.turnDue = true;
+    this.parts.clock.after(0, () => {
+      this.turnDue = false;
+      this.ready();
+    });
   }
 
   private resize(payload: Uint8Array): void {

@@ -166,6 +166,23 @@ describe('the next daemon', () => {
     expect(readFileSync(join(directory, 'guest-a.log'), 'latin1')).toBe('whole batch');
   });
 
+  test.each(['much longer than it was ', ''])(
+    'cuts the log back to there when others have made it %j meanwhile',
+    async (others) => {
+      const killed = logDirectory(directory, silentLog)('guest-a.log');
+      await new Promise<void>((stored) => killed.write(latin1Encode('whole '), stored));
+      writeFileSync(join(directory, 'guest-a.log'), others);
+      const place = killed.begin() ?? '';
+      killed.write(latin1Encode('half a ba'));
+      await killed.close();
+      const next = logDirectory(directory, silentLog)('guest-a.log');
+      next.cutBack(place);
+      next.write(latin1Encode('batch'));
+      await next.close();
+      expect(readFileSync(join(directory, 'guest-a.log'), 'latin1')).toBe(`${others}batch`);
+    },
+  );
+
   test('leaves a log alone that is another or shorter, and takes rubbish for nothing', async () => {
     const killed = logDirectory(directory, silentLog)('guest-a.log');
     killed.write(latin1Encode('0123456789'));

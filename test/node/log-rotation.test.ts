@@ -67,6 +67,22 @@ test('while an old log is still being compressed, the current one grows', async 
   expect(names.map((name) => texts[name]).join('')).toBe('0123456789');
 });
 
+test('a log that is opened again while its old one is being compressed spoils nothing', async () => {
+  const lines: string[] = [];
+  const log = logTo((level, message) => lines.push(`${level} ${message}`));
+  const rules = { size_bytes: 4, keep: 9, compress: true };
+  const before = openLog(rules, log);
+  await store(before, 'one!');
+  await store(before, 'two!');
+  const after = openLog(rules, log);
+  await store(after, 'three');
+  await Promise.all([before.close(), after.close()]);
+  const texts = content();
+  const names = Object.keys(texts).sort().reverse();
+  expect(names.map((name) => texts[name]).join('')).toBe('one!two!three');
+  expect(lines).toEqual([]);
+});
+
 test('a log that is old enough is put aside', async () => {
   const file = openLog({ age_ms: 1, keep: 1 });
   await store(file, 'old');

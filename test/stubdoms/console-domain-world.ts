@@ -95,7 +95,9 @@ export class ConsoleDomainWorld {
           },
           openNote: (name) => ({
             read: () => this.notes.get(name) ?? '',
-            write: (text) => this.notes.set(name, text),
+            write: (text) => {
+              if (process === this.relayProcess) this.notes.set(name, text);
+            },
             close: () => {},
             discard: () => this.notes.delete(name),
           }),
@@ -115,7 +117,8 @@ export class ConsoleDomainWorld {
   async killRelay(): Promise<void> {
     this.relay = undefined;
     this.relayProcess?.kill();
-    for (const log of this.logs) await log.close();
+    this.relayProcess = undefined;
+    for (const log of this.logs) log.kill();
     for (const terminal of this.terminals) terminal.close();
   }
 

@@ -127,6 +127,21 @@ test('no byte is lost or doubled in the log, whichever of the two is killed, and
   );
 });
 
+test('a guest whose terminal nobody reads leaves none behind', async () => {
+  const world = await ConsoleDomainWorld.start();
+  const guest = await world.addGuest('g');
+  await world.host.settle();
+  const [terminal] = world.terminals;
+  if (terminal !== undefined) terminal.room = 4096;
+  const output = 'x'.repeat(100_000);
+  guest.print(bytesOf(output));
+  await world.until(() => world.logOf('g')?.length === output.length);
+  expect(terminal?.shown.length).toBe(4096);
+  await world.removeGuest(guest);
+  expect(terminal?.closed).toBe(true);
+  expect(await world.end()).toEqual([]);
+});
+
 test('a guest waits for a relay that comes soon, and loses nothing', async () => {
   const world = await ConsoleDomainWorld.start();
   const guest = await world.addGuest('g');

@@ -81,6 +81,9 @@ export class FakeFile {
 export class FakeLog implements LogFile {
   readonly file: FakeFile;
   closed = false;
+  /** How often something was written. */
+  writes = 0;
+  private killed = false;
   private readonly clock: Clock;
   private delay_ms = 0;
 
@@ -102,9 +105,17 @@ export class FakeLog implements LogFile {
     return String(this.file.content.length);
   }
 
+  /** Its process was killed: what the engine still runs of that changes nothing on the disk. */
+  kill(): void {
+    this.closed = true;
+    this.killed = true;
+  }
+
   write(bytes: Uint8Array, stored: () => void = () => {}): void {
+    if (this.killed) return;
     if (this.closed) throw new Error('written to after its end');
     this.file.content += latin1Decode(bytes);
+    this.writes++;
     this.clock.after(this.delay_ms, stored);
   }
 

@@ -5,14 +5,20 @@ import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { type DomId, domId } from '../../src/base/ids.ts';
 import { logTo } from '../../src/base/log.ts';
+import type { WindowSize } from '../../src/console/window-size.ts';
 import { SimWorld } from '../../src/hypervisor/sim/world.ts';
-import type { ConsoleLog, ConsoleOutlets } from '../../src/xenconsoled/console-outlets.ts';
+import type {
+  ConsoleLog,
+  ConsoleOutlets,
+  ConsolePlace,
+} from '../../src/xenconsoled/console-outlets.ts';
 import {
   RELAY_VERSION,
   type RelayMessage,
   relayFrame,
 } from '../../src/xenconsoled/relay-frames.ts';
 import { CHANNELS_MAX, RelaySession } from '../../src/xenconsoled/relay-session.ts';
+import { LINES_PER_SECOND_MAX } from '../../src/xenconsoled/relayed-lines.ts';
 import { FakeTerminal } from './console-host.ts';
 
 const GUEST = domId(7);
@@ -22,6 +28,8 @@ const STRANGER = domId(8);
 class Outlets implements ConsoleOutlets {
   readonly terminals: FakeTerminal[] = [];
   logged = '';
+  /** Of the windows that guests were told of. */
+  readonly columns: number[] = [];
   logsOpen = 0;
 
   async openTerminal() {
@@ -45,8 +53,8 @@ class Outlets implements ConsoleOutlets {
     };
   }
 
-  async setWindowSize() {
-    // Nobody looks at it.
+  async setWindowSize(_: ConsolePlace, { columns }: WindowSize) {
+    this.columns.push(columns);
   }
 }
 
@@ -168,6 +176,61 @@ test.each<[string, readonly RelayMessage[], RegExp]>([
   expect(scene.lines.join('\n')).toMatch(reason);
   expect(scene.over).toBe(true);
   expect(terminal?.closed).toBe(true);
+});
+
+test('a terminal that nobody reads ends with its console', async () => {
+  const scene = new Scene();
+  scene.say(hello, open(1, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  const [terminal] = scene.outlets.terminals;
+  if (terminal !== undefined) terminal.room = 0;
+  scene.say({ type: 'data', channel: 1, bytes: new Uint8Array(4000) });
+  scene.say({ type: 'data', channel: 1, bytes: new Uint8Array(4000) });
+  scene.say({ type: 'close', channel: 1, isOver: false });
+  await scene.world.run({ for_ms: 100 });
+  expect(terminal?.closed).toBe(true);
+  expect(scene.over).toBe(false);
+  await scene.world.finish(scene.session.close());
+});
+
+test('a guest has one terminal at a time, and may have another when that has ended', async () => {
+  const scene = new Scene();
+  scene.say(hello, open(1, 'terminal'), open(3, 'terminal'), open(5, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  expect(scene.outlets.terminals.length).toBe(1);
+  scene.say({ type: 'close', channel: 1, isOver: false }, open(7, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  expect(scene.outlets.terminals.map(({ closed }) => closed)).toEqual([true, false]);
+  await scene.world.finish(scene.session.close());
+});
+
+test('of many sizes of a window, guests are told the newest', async () => {
+  const scene = new Scene();
+  scene.say(hello);
+  for (let columns = 1; columns <= 2000; columns++) {
+    scene.say({ type: 'window', domid: GUEST, columns, rows: 24 });
+  }
+  await scene.world.run({ for_ms: 1000 });
+  expect(scene.outlets.columns.at(-1)).toBe(2000);
+  expect(scene.outlets.columns.length).toBeLessThan(200);
+  await scene.world.finish(scene.session.close());
+});
+
+test('a domain that logs without end fills nobody’s log', async () => {
+  const scene = new Scene();
+  scene.say(hello);
+  const line = { type: 'line', level: 'error', message: 'again', fields: {} } as const;
+  for (let n = 0; n < LINES_PER_SECOND_MAX + 70; n++) scene.say(line);
+  await scene.world.run({ for_ms: 2000 });
+  scene.say({ ...line, message: 'still there' });
+  await scene.world.run({ for_ms: 1000 });
+  const lines = scene.lines.filter((one) => !one.includes('domain: again'));
+  expect(scene.lines.length).toBe(LINES_PER_SECOND_MAX + 2);
+  expect(lines).toEqual([
+    expect.stringMatching(/^warn lines of the domain are left out, limit: .*70/),
+    'error domain: still there {}',
+  ]);
+  await scene.world.finish(scene.session.close());
 });
 
 test('a second batch before the first is stored ends the connection', async () => {

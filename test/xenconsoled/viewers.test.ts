@@ -202,6 +202,34 @@ test('a viewer that leaves is forgotten, and the others stay', async () => {
   expect(await host.leftovers()).toEqual([]);
 });
 
+const resizes = (count: number) =>
+  Array.from({ length: count }, () => jsonFrame(VIEWER_WINDOW, { columns: 80, rows: 24 }));
+
+test('what is typed after many changes of the window arrives', async () => {
+  const { host, guest } = await servedGuest();
+  const viewer = new TestViewer(host).attach(guest);
+  await host.world.run();
+  for (const resize of resizes(100)) viewer.send(resize);
+  viewer.type('x');
+  await host.world.run();
+  expect(guest.received()).toBe('x');
+  expect(await host.leftovers()).toEqual([]);
+});
+
+test('a viewer that may only look, says much and leaves is forgotten', async () => {
+  const { host, guest } = await servedGuest();
+  for (let n = 0; n <= VIEWERS_MAX; n++) {
+    const leaves = new TestViewer(host).attach(guest, { readOnly: true });
+    for (const resize of resizes(100)) leaves.send(resize);
+    leaves.stream.close();
+    await host.world.run();
+  }
+  const next = new TestViewer(host).attach(guest);
+  await host.world.run();
+  expect(next.attached).toEqual({ otherViewers: 0 });
+  expect(await host.leftovers()).toEqual([]);
+});
+
 test('more viewers than the limit are refused', async () => {
   const { host, guest } = await servedGuest();
   const viewers = Array.from({ length: VIEWERS_MAX + 1 }, () => new TestViewer(host).attach(guest));

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { XenconsInterface } from '../../src/abi/io/console.ts';
 import { DOM0 } from '../../src/base/ids.ts';
+import { CONSOLE_OUTPUT_SIZE } from '../../src/console/console-stream.ts';
 import { PERIOD_MS } from '../../src/xenconsoled/event-allowance.ts';
 import { bytesOf, ConsoleHost, type FakeTerminal, textOf } from './console-host.ts';
 
@@ -306,6 +307,25 @@ describe('a hostile guest', () => {
     expect(host.logOf('calm')?.content).toBe('fine');
     await host.world.run({ for_ms: PERIOD_MS });
     expect(host.logOf('storm')?.content.length).toBe(100);
+    expect(await host.leftovers()).toEqual([]);
+  });
+
+  test('that prints more than its ring holds, a few bytes at a time, is taken by the ring full', async () => {
+    const host = new ConsoleHost();
+    await host.startDaemon();
+    const guest = host.addGuest({ name: 'flood' });
+    await host.world.run({ for_ms: PERIOD_MS });
+    const log = host.logOf('flood');
+    log?.slowDown(20);
+    // As Linux's driver: it signals for each piece, and tries again until there is room.
+    const total = 40 * CONSOLE_OUTPUT_SIZE;
+    for (let printed = 0; printed < total; ) {
+      printed += guest.front.write(new Uint8Array(Math.min(16, total - printed)).fill(0x61));
+      await host.world.run({ for_ms: 0.02 });
+    }
+    await host.world.run();
+    expect(log?.content.length).toBe(total);
+    expect(log?.writes).toBeLessThanOrEqual(45);
     expect(await host.leftovers()).toEqual([]);
   });
 
