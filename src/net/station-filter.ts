@@ -8,6 +8,8 @@ import { isAddressAt, parseIpAddress } from './ip-address.ts';
 import { type MacAddress, macAddressAt, writeMacAddress } from './mac-address.ts';
 import {
   ETHERTYPE_ARP,
+  isIpv6Extension,
+  isVlanTag,
   PacketHeaders,
   PROTOCOL_ICMPV6,
   PROTOCOL_UDP,
@@ -49,6 +51,8 @@ export class StationFilter {
     if (macAddressAt(bytes, SOURCE_MAC_OFFSET) !== this.mac) return false;
     const { headers } = this;
     headers.locate(bytes);
+    // Behind more tags than are looked behind there may be anything, and Linux takes off any number.
+    if (isVlanTag(headers.etherType)) return false;
     if (headers.etherType === ETHERTYPE_ARP) return this.passesArp(bytes);
     if (this.anyAddress) return true;
     if (headers.ipVersion === 4) return this.passesIpv4(bytes);
@@ -83,6 +87,8 @@ export class StationFilter {
     const { network, protocol, upper, end } = this.headers;
     const source = network + IPV6_SOURCE_OFFSET;
     const isOwn = isOneOf(bytes, source, this.ipv6);
+    // So there may be behind more extensions, or in a later fragment (RFC 7113).
+    if (isIpv6Extension(protocol)) return false;
     if (protocol !== PROTOCOL_ICMPV6) return isOwn;
     // Neighbours and groups are also asked for without an address.
     if (!isOwn && !isAddressAt(bytes, source, noIpv6)) return false;
