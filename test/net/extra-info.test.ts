@@ -54,7 +54,7 @@ test.each([
   expect(() => infos.take()).toThrow(rule);
 });
 
-test('the least segments that Linux sends, which have 48 bytes with their options, are none', () => {
+test('segments as small as Linux makes them, of 48 bytes with their options, are in order', () => {
   const { slot, infos } = slotPair();
   Object.assign(NetifExtraGso.view(slot), { type: 1, gso_type: 1, gso_size: 8 });
   infos.take();
