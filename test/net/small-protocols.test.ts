@@ -281,6 +281,42 @@ describe('DHCP', () => {
     expect((await answer(DHCPREQUEST, { requested }))!.type).toBe(DHCPACK);
   });
 
+  test('who has an address of its own gets no other, and hands all of them back', async () => {
+    const other = address('10.0.0.99');
+    expect((await answer(DHCPREQUEST, { requested: other }))!.type).toBe(DHCPACK);
+    dhcp.reserve(MAC_A, address('10.0.0.77'));
+    dhcp.reserve(MAC_A, address('10.0.0.78'));
+    // As after a reboot: the lease is from before.
+    expect((await answer(DHCPREQUEST, { requested: other }))!.type).toBe(DHCPNAK);
+    expect((await answer(DHCPDISCOVER, { requested: other }))!.address).toBe('10.0.0.77');
+    for (const last of ['10.0.0.77', '10.0.0.78']) {
+      const ack = (await answer(DHCPREQUEST, { requested: address(last) }))!;
+      expect(ack).toMatchObject({ type: DHCPACK, address: last });
+      await answer(DHCPDECLINE, { requested: address(last) });
+    }
+    expect((await answer(DHCPDISCOVER))!.address).toBe('10.0.0.77');
+    await dhcp.forget(MAC_A);
+    await world.run({ for_ms: 600_000 });
+    for (const last of ['10.0.0.77', '10.0.0.78']) {
+      dhcp.reserve(MAC_B, address(last));
+      const ack = await answer(DHCPREQUEST, { mac: MAC_B, requested: address(last) });
+      expect(ack!.type).toBe(DHCPACK);
+    }
+  });
+
+  test('a station that declines every address takes them from nobody', async () => {
+    await start('10.0.0.0/29');
+    for (let turn = 0; turn < 20; turn++) {
+      const offer = (await answer(DHCPDISCOVER))!;
+      await answer(DHCPDECLINE, { requested: address(offer.address) });
+    }
+    const mac = macs[0]!;
+    const requested = address((await answer(DHCPDISCOVER, { mac }))!.address);
+    expect((await answer(DHCPREQUEST, { mac, requested }))!.type).toBe(DHCPACK);
+    // And that one is its own now.
+    expect((await answer(DHCPREQUEST, { requested }))!.type).toBe(DHCPNAK);
+  });
+
   test('the next process knows the leases, but those that are over', async () => {
     const requested = address('10.0.0.9');
     await answer(DHCPREQUEST, { requested });
