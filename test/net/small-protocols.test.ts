@@ -1,7 +1,7 @@
 /** ARP, ICMP and DHCP of the station that is in the switch itself. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
+import { logTo } from '../../src/base/log.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { SimWorld } from '../../src/hypervisor/sim/world.ts';
 import type { DhcpLease } from '../../src/net/dhcp-leases.ts';
@@ -35,6 +35,7 @@ let fails: boolean;
 let dhcp: DhcpServer;
 let station: LocalStation;
 let said: Uint8Array[];
+let logged: string[];
 
 const store: LeaseStore = {
   load: async () => [...leases.values()],
@@ -47,7 +48,9 @@ const store: LeaseStore = {
 
 async function start(range = '10.0.0.0/24'): Promise<void> {
   const { clock } = world;
-  const parts = { clock, log: silentLog, store, range: parseIpv4Range(range) };
+  logged = [];
+  const log = logTo((level, message) => level === 'debug' || logged.push(message));
+  const parts = { clock, log, store, range: parseIpv4Range(range) };
   dhcp = await DhcpServer.open({ ...parts, address: parts.range.first + 1 });
   station = new LocalStation({ clock, mac: STATION, address: parts.range.first + 1, dhcp });
   said = [];
@@ -342,6 +345,17 @@ describe('DHCP', () => {
     expect(await answer(99)).toBeUndefined();
     expect(await answer(DHCPOFFER)).toBeUndefined();
     expect(await hears(ask(DHCPDISCOVER).subarray(0, 280))).toEqual([]);
+  });
+
+  test('a station that asks without end does not fill the log', async () => {
+    for (let turn = 0; turn < 300; turn++) {
+      await answer(DHCPREQUEST, { requested: address('10.0.0.9') });
+      await answer(DHCPDECLINE, { requested: address('10.0.0.9') });
+    }
+    expect(logged.length).toBeLessThan(110);
+    await world.run({ for_ms: 100_000 });
+    await answer(DHCPREQUEST, { requested: address('10.0.0.10') });
+    expect(logged.at(-1)).toBe('address leased');
   });
 
   test('a station that asks without end has so many answers and no more', async () => {
