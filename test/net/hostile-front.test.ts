@@ -396,6 +396,28 @@ test('a front end that closes its event channel gets no harm done (XSA-441)', as
   expect(front.statuses()).toEqual([OKAY]);
 });
 
+test('a guest may begin and end to filter groups while it is connected', async () => {
+  await front.publish();
+  expect(await host.value(`${front.device.back}/feature-dynamic-multicast-control`)).toBe('1');
+  const { vif } = host.vif(guest);
+  const hears = async () => {
+    const { filtered } = vif.counts.dropped;
+    front.offer(1);
+    vif.send([frame(packet({ target: 0x0100_5e00_0001 }))]);
+    await host.settle();
+    return vif.counts.dropped.filtered === filtered;
+  };
+  expect(await hears()).toBe(true);
+  for (const value of ['1', '0', '1']) {
+    await front.write('request-multicast-control', value);
+    await host.settle();
+    expect(await hears()).toBe(value === '0');
+  }
+  await front.write('request-multicast-control', 'perhaps');
+  await host.settle();
+  expect(await front.error()).toContain('request-multicast-control is a decimal number');
+});
+
 test('groups beyond the limit are refused', async () => {
   await front.publish();
   const join = async (number: number) => {
