@@ -1,6 +1,6 @@
 /** `paravane net` against xenstored, with a test that plays the two ends. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -194,6 +194,7 @@ describe('capture', () => {
     guest = new Station();
     const network = new Switch(nodeClock);
     port = network.addPort(guest, { name: 'vif3.0' });
+    network.addPort(new Station(), { name: 'dhcp' });
     const clients = servedTogether(native, (stream) => {
       const session = new CaptureSession({
         stream,
@@ -212,19 +213,25 @@ describe('capture', () => {
     rmSync(directory, { recursive: true });
   });
 
+  async function until(settled: Promise<unknown>, speak: () => void) {
+    let isOver = false;
+    void settled.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      speak();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** Speaks until somebody has captured enough. */
   async function capture(...options: string[]) {
     const file = join(directory, 'frames.pcap');
     const words = ['net', 'capture', 'guest', '--capture-socket', socket, '-w', file];
     const capturing = host.paravane([...words, ...options]);
-    let isOver = false;
-    void capturing.finally(() => {
-      isOver = true;
-    });
-    while (!isOver) {
-      guest.say(packet({ payload: pattern(500, 1) }), packet({ version: 6, protocol: 'udp' }));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await until(capturing, () =>
+      guest.say(packet({ payload: pattern(500, 1) }), packet({ version: 6, protocol: 'udp' })),
+    );
     return { ...(await capturing), file };
   }
 
@@ -254,6 +261,32 @@ describe('capture', () => {
       ...['--capture-socket', `${socket}.none`],
     ]);
     expect(nobody.error).toContain('does a netback run?');
+  });
+
+  test('of any port of the switch is by its name', async () => {
+    const { code, error } = await capture('--port', 'dhcp');
+    expect([code, error]).toEqual([2, expect.stringContaining('or a --port')]);
+    expect((await host.paravane(['net', 'capture', '-w', '-'])).code).toBe(2);
+    const file = join(directory, 'station.pcap');
+    const words = ['net', 'capture', '--port', 'dhcp', '--capture-socket', socket, '-w', file];
+    const capturing = host.paravane([...words, '--count', '1']);
+    await until(capturing, () => guest.say(packet({ target: 0xffff_ffff_ffff })));
+    expect(await capturing).toMatchObject({ code: 0, error: '1 frames\n' });
+  });
+
+  test('ends with the port, as when the guest connects anew', async () => {
+    const file = join(directory, 'frames.pcap');
+    const words = ['net', 'capture', 'guest', '--capture-socket', socket, '-w', file];
+    const capturing = host.paravane(words);
+    await expect
+      .poll(() => {
+        guest.say(packet());
+        return existsSync(file) ? statSync(file).size : 0;
+      })
+      .toBeGreaterThan(100);
+    port.close();
+    expect(await capturing).toMatchObject({ code: 0, error: expect.stringMatching(/^\d+ frames/) });
+    expect(leftOut).toEqual([0]);
   });
 
   test('of somebody who does not read holds nobody up, and tells how much was left out', async () => {
