@@ -264,6 +264,20 @@ describe('a filter for one station', () => {
       'DHCP',
       packet({ protocol: 'udp', sourceAddress: [0, 0, 0, 0], sourcePort: 68, targetPort: 67 }),
     ],
+    [
+      'DHCP from its address',
+      packet({ protocol: 'udp', sourceAddress: [10, 0, 0, 1], sourcePort: 68, targetPort: 67 }),
+    ],
+    [
+      'DHCPv6',
+      packet({
+        version: 6,
+        protocol: 'udp',
+        sourceAddress: LINK_LOCAL,
+        sourcePort: 546,
+        targetPort: 547,
+      }),
+    ],
     ['a neighbour solicitation without an address', icmp6(135, new Array(16).fill(0))],
     ['a neighbour advertisement of itself', icmp6(136, OWN_V6, OWN_V6)],
     ['a ping', icmp6(128, OWN_V6)],
@@ -283,6 +297,20 @@ describe('a filter for one station', () => {
     [
       'a DHCP server',
       packet({ protocol: 'udp', sourceAddress: [0, 0, 0, 0], sourcePort: 67, targetPort: 68 }),
+    ],
+    [
+      'the same from its address',
+      packet({ protocol: 'udp', sourceAddress: [10, 0, 0, 1], sourcePort: 67, targetPort: 68 }),
+    ],
+    [
+      'a server of DHCPv6',
+      packet({
+        version: 6,
+        protocol: 'udp',
+        sourceAddress: LINK_LOCAL,
+        sourcePort: 547,
+        targetPort: 546,
+      }),
     ],
     ['ARP about another IP address', arp(MAC_A, [10, 0, 0, 2])],
     ['ARP about another MAC address', arp(MAC_B, [10, 0, 0, 1])],
