@@ -221,6 +221,23 @@ describe.skipIf(missing !== undefined)(title, () => {
       expect(existsSync(`/sys/class/net/${name}`)).toBe(false);
     });
 
+    test('goes with a guest that never connected, also when the service was killed meanwhile', async () => {
+      const first = await startTaps();
+      const guest = await world.guest();
+      const keys = { mac: '00:16:3e:00:00:0a', handle: '0' };
+      const device = await world.attach(guest, 'vif', 0, keys);
+      await world.settle();
+      const name = `vif${guest.domid}.0`;
+      world.killService();
+      first.die();
+      await startTaps();
+      await world.settle();
+      expect(existsSync(`/sys/class/net/${name}`)).toBe(true);
+      await world.destroy(guest, [device]);
+      await world.settle();
+      expect(existsSync(`/sys/class/net/${name}`)).toBe(false);
+    });
+
     test('stays when the service is killed, and goes with the guest', async () => {
       const first = await startTaps();
       const { guest, device } = await world.addGuest(MAC_A);
