@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { domId } from '../../src/base/ids.ts';
 import { CaptureSession } from '../../src/net/capture-session.ts';
 import { noCounts } from '../../src/net/network-interface.ts';
+import { parseStatistics } from '../../src/net/statistics.ts';
 import { Switch } from '../../src/net/switch.ts';
 import { noPortCounts, type SwitchPort } from '../../src/net/switch-port.ts';
 import { nodeClock } from '../../src/node/clock.ts';
@@ -178,6 +179,29 @@ describe('an interface that is attached', () => {
     const json = await host.paravane(['net', 'stats', 'guest', 'eth0', '--json']);
     expect(JSON.parse(json.out)).toEqual({ device: 'eth0', ...statistics });
   });
+});
+
+test('statistics of a driver domain that are none are not shown', () => {
+  const right = {
+    counts: noCounts(),
+    port: noPortCounts(),
+    connected_ms: 1,
+    queues: 1,
+    carrier: true,
+  };
+  expect(parseStatistics(JSON.stringify(right))).toEqual(right);
+  const { sent, received, dropped } = right.counts;
+  for (const counts of [
+    { sent, received },
+    { sent, received, dropped: null },
+    { sent, received: { frames: '\x1b[2J', bytes: 0 }, dropped },
+    { sent, received, dropped: { '\x1b[2J': 1 } },
+    { sent, received, dropped: { room: '\x1b[2J' } },
+    7,
+  ]) {
+    const text = JSON.stringify({ ...right, counts });
+    expect(() => parseStatistics(text)).toThrow(/they make no sense|there are no counts/);
+  }
 });
 
 describe('capture', () => {
