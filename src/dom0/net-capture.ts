@@ -8,7 +8,7 @@ import { connectUnixSocket } from '../node/socket-path.ts';
 
 export interface CaptureOrder {
   readonly socket: string;
-  /** As the back end calls it: `vif3.0`. */
+  /** As the back end calls it: `vif3.0`, `uplink0`. */
   readonly port: string;
   /** Bytes of each frame that are kept. */
   readonly bytesMax: number;

@@ -152,17 +152,28 @@ function addCapture(commands: StoreCommands, terminal: Terminal): void {
       'paravane net capture guest -w guest.pcap',
       'paravane net capture guest eth1 -w - | tcpdump -n -r -',
       'paravane net capture guest --count 100 --bytes 128 -w headers.pcap',
+      'paravane net capture --port uplink0 -w uplink.pcap',
     ])
-    .argument('<domain>', `${DOMAIN_HELP}, of this host's netback`)
+    .argument('[domain]', `${DOMAIN_HELP}, of this host's netback`)
     .argument('[device]', DEVICE_HELP, interfaceNumber, 0)
+    .option(
+      '--port <name>',
+      "instead of a guest's, a port of the switch: dhcp, uplink0, a TAP device",
+    )
     .requiredOption('-w, --write <file>', 'where to, or - for the standard output')
     .option('-c, --count <frames>', 'end after so many', wholeNumber(1))
     .option('--bytes <count>', 'what is kept of each frame', wholeNumber(1), CAPTURE_BYTES)
     .option('--capture-socket <file>', "netback's socket", CAPTURE_SOCKET)
-    .action(async (domain: string, device: number, options) => {
+    .action(async (domain: string | undefined, device: number, options, command: Command) => {
+      if ((domain === undefined) === (options.port === undefined)) {
+        command.error('error: what is captured is an interface of a domain, or a --port');
+      }
       await commands.run(options, async (store) => {
         const { captureFrames } = await import('./net-capture.ts');
-        const domid = await findDomain(store, domain);
+        const port =
+          domain === undefined
+            ? (options.port as string)
+            : vifName(await findDomain(store, domain), String(device));
         let end = () => {};
         const until = new Promise<void>((resolve) => {
           end = resolve;
@@ -171,7 +182,7 @@ function addCapture(commands: StoreCommands, terminal: Terminal): void {
         try {
           const frames = await captureFrames({
             socket: options.captureSocket,
-            port: vifName(domid, String(device)),
+            port,
             bytesMax: options.bytes,
             file: options.write,
             framesMax: options.count,

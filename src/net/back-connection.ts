@@ -11,12 +11,14 @@ import { type EventChannel, type Hypervisor, PAGE_SIZE } from '../hypervisor/con
 import { SignalAllowance } from '../ring/signal-allowance.ts';
 import { type BackConnection, wasConnected } from '../xenbus/back-device.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
+import { readPeerFlag } from '../xenbus/key-number.ts';
 import { parseXenbusState } from '../xenbus/state.ts';
 import { BackControl } from './back-control.ts';
 import {
   type FrontFeatures,
   type FrontQueueKeys,
   HEADROOM_MAX,
+  MULTICAST_KEY,
   queueDirectories,
   readControl,
   readFeatures,
@@ -53,7 +55,9 @@ export class NetConnection implements BackConnection {
   private readonly held = new Holdings();
   private readonly counts = noCounts();
   private readonly bucket: TokenBucket | undefined;
-  private readonly multicast: MulticastFilter;
+  private readonly multicast = new MulticastFilter();
+  /** A former process of this back end was connected to the same rings. */
+  private readonly isResumed: boolean;
   private readonly transmitters: BackTransmit[] = [];
   private readonly receivers: BackReceive[] = [];
   private readonly starts: (() => void)[] = [];
@@ -68,16 +72,14 @@ export class NetConnection implements BackConnection {
     this.features = features;
     this.began_ms = clock.now_ms();
     this.bucket = request.rate === undefined ? undefined : new TokenBucket(clock, request.rate);
-    // The groups that a guest told a former process of this back end died with it. Without them
-    // everything passes: too much is heard rather than too little.
-    this.multicast = new MulticastFilter(features.filtersMulticast && !isResumed);
+    this.isResumed = isResumed;
   }
 
   /** Connects to the rings that the front end has published. Rejects when one is not as it should be. */
   static async open(parts: NetConnectionParts): Promise<NetConnection> {
-    const { keys, without } = parts;
+    const { keys } = parts;
     const isResumed = wasConnected(parseXenbusState(await keys.read('state')));
-    const features = await readFeatures(keys, without);
+    const features = await readFeatures(keys);
     const connection = new NetConnection(parts, features, isResumed);
     try {
       await connection.connectRings();
@@ -92,11 +94,12 @@ export class NetConnection implements BackConnection {
   }
 
   /**
-   * The guest may want another headroom: it says so by a state of its own. Tells the operator how the
-   * interface does, where that is asked.
+   * The guest may want another headroom: it says so by a state of its own; or other groups. Tells the
+   * operator how the interface does, where that is asked.
    */
   async refresh(): Promise<void> {
     const { keys } = this.parts;
+    await this.takeMulticast();
     const own = parseXenbusState(await keys.read('state'));
     const peer = parseXenbusState(await keys.readPeer('state'));
     if (peer === XenbusStateReconfiguring && own !== XenbusStateReconfigured) {
@@ -131,6 +134,7 @@ export class NetConnection implements BackConnection {
     const steering = new Steering(directories.length);
     await this.connectControl(steering);
     await this.takeHeadroom();
+    await this.takeMulticast();
     const { scatterGather, offloads } = this.features;
     // Without scatter-gather a frame has to fit one page, whatever headroom is asked for later.
     const mtuOfPage = PAGE_SIZE - HEADROOM_MAX - FRAME_OVERHEAD_BYTES;
@@ -240,6 +244,14 @@ export class NetConnection implements BackConnection {
     if (this.parts.without.has('xdp-headroom')) return;
     const headroom = await readHeadroom(this.parts.keys);
     for (const receiver of this.receivers) receiver.headroom = headroom;
+  }
+
+  private async takeMulticast(): Promise<void> {
+    const { keys, without } = this.parts;
+    // The groups that a guest told a former process of this back end died with it. Without them
+    // everything passes: too much is heard rather than too little.
+    if (this.isResumed || without.has('multicast-control')) return;
+    this.multicast.isActive = await readPeerFlag(keys, MULTICAST_KEY);
   }
 
   private stallChanged(): void {

@@ -3,12 +3,14 @@ import { ProtocolViolation } from '../base/errors.ts';
 import { EVENT_PORT_MAX, type EventPort, eventPort, type GrantRef, grantRef } from '../base/ids.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { needPeerNumber, readPeerFlag, readPeerNumber } from '../xenbus/key-number.ts';
-import type { NetFeature } from './features.ts';
 import type { Offloads } from './offloads.ts';
 
 const GRANT_REF_MAX = 0xffffffff;
 /** Half a page. More would leave too little of each for data. */
 export const HEADROOM_MAX = 2048;
+
+/** Only frames to groups that were joined are wanted. A front end may say so at any time. */
+export const MULTICAST_KEY = 'request-multicast-control';
 
 export interface FrontQueueKeys {
   readonly transmitRing: GrantRef;
@@ -22,14 +24,9 @@ export interface FrontFeatures {
   readonly scatterGather: boolean;
   readonly offloads: Offloads;
   readonly signalsOffers: boolean;
-  readonly filtersMulticast: boolean;
 }
 
-/** @param without what front ends are not offered, and cannot ask for */
-export async function readFeatures(
-  keys: DeviceKeys,
-  without: ReadonlySet<NetFeature>,
-): Promise<FrontFeatures> {
+export async function readFeatures(keys: DeviceKeys): Promise<FrontFeatures> {
   if (!(await readPeerFlag(keys, 'request-rx-copy'))) {
     throw new ProtocolViolation(
       `read the features of domain ${keys.peer}`,
@@ -50,8 +47,6 @@ export async function readFeatures(
       gsoTcpv6: scatterGather && gsoTcpv6,
     },
     signalsOffers: await readPeerFlag(keys, 'feature-rx-notify'),
-    filtersMulticast:
-      !without.has('multicast-control') && (await readPeerFlag(keys, 'request-multicast-control')),
   };
 }
 

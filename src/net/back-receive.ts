@@ -355,7 +355,8 @@ export class BackReceive {
     }
     const polls = this.stalled && !this.parts.signalsOffers;
     if (this.stopped || (this.blockedSince_ms === undefined && !polls)) return;
-    this.timer = this.parts.clock.after(this.watchInterval_ms, () => this.look());
+    // Who was told of room may have sent frames that wait, and so has set it already.
+    this.timer ??= this.parts.clock.after(this.watchInterval_ms, () => this.look());
   }
 
   private dropExpired(): void {

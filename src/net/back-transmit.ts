@@ -24,7 +24,7 @@ import { FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
 import { ARENA_BYTES, BATCH_FRAMES_MAX, FrameArena } from './frame-arena.ts';
 import type { MulticastFilter } from './multicast-filter.ts';
 import type { InterfaceCounts } from './network-interface.ts';
-import { isConsistent } from './offloads.ts';
+import { blankSegments, isConsistent } from './offloads.ts';
 import { PacketHeaders } from './packet-headers.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -255,6 +255,8 @@ export class BackTransmit {
           'read a packet',
           'it has no checksum or no segments',
         );
+      } else {
+        blankSegments(frame, headers);
       }
     }
     if (answer.refusal === undefined) return;

@@ -8,6 +8,7 @@ import type { BackConnection, BackDriver } from '../xenbus/back-device.ts';
 import type { DeviceKeys } from '../xenbus/device-end.ts';
 import { isHotplugDone } from '../xenbus/hotplug.ts';
 import { NetConnection } from './back-connection.ts';
+import { MULTICAST_KEY } from './back-keys.ts';
 import { type VifNetwork, vifRequest } from './back-request.ts';
 import { type NetFeature, QUEUES_MAX } from './features.ts';
 
@@ -23,6 +24,7 @@ export interface NetBackParts {
 }
 
 export class NetBack implements BackDriver {
+  readonly changingKeys = [MULTICAST_KEY];
   private readonly parts: NetBackParts;
 
   constructor(parts: NetBackParts) {
@@ -44,6 +46,7 @@ export class NetBack implements BackDriver {
       'feature-split-event-channels': flag('split-event-channels'),
       'multi-queue-max-queues': without.has('multi-queue') ? '1' : String(QUEUES_MAX),
       'feature-multicast-control': flag('multicast-control'),
+      'feature-dynamic-multicast-control': flag('multicast-control'),
       'feature-ctrl-ring': flag('control-ring'),
       'feature-xdp-headroom': flag('xdp-headroom'),
     });

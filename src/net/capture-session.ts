@@ -31,7 +31,8 @@ export class CaptureSession {
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
   private leftOut = 0;
-  private refused = false;
+  /** Nothing more is put: the request was refused, or the port is gone. */
+  private isOver = false;
   private ended = false;
 
   constructor(parts: CaptureSessionParts) {
@@ -53,11 +54,11 @@ export class CaptureSession {
     const { stream } = this.parts;
     for (let got = stream.read(this.buffer); got > 0; got = stream.read(this.buffer)) {
       // Whatever follows the first line means nothing.
-      if (this.capture === undefined && !this.refused) this.readLine(got);
+      if (this.capture === undefined && !this.isOver) this.readLine(got);
     }
     this.drain();
-    const isToldAll = this.refused && this.waiting.length === 0;
-    if (stream.ended || isToldAll) this.close();
+    if (stream.ended) this.close();
+    else this.closeOnceTold();
   }
 
   private readLine(length: number): void {
@@ -79,12 +80,22 @@ export class CaptureSession {
       return;
     }
     this.put(latin1Encode(`${CAPTURE_ACCEPTED}\n`));
-    this.capture = port.capture((part) => this.put(part), { bytesMax: Number(bytes) });
+    this.capture = port.capture((part) => this.put(part), {
+      bytesMax: Number(bytes),
+      onEnd: () => {
+        this.isOver = true;
+        this.closeOnceTold();
+      },
+    });
   }
 
   private refuse(why: string): void {
-    this.refused = true;
+    this.isOver = true;
     this.put(latin1Encode(`${why}\n`));
+  }
+
+  private closeOnceTold(): void {
+    if (this.isOver && this.waiting.length === 0) this.close();
   }
 
   private put(part: Uint8Array): void {

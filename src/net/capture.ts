@@ -28,6 +28,8 @@ const RecordHeader = struct('pcap record header', {
 export interface CaptureOptions {
   /** Bytes of each frame that are kept; all of them unless given. */
   readonly bytesMax?: number;
+  /** There will be no more frames: the port is gone. */
+  readonly onEnd?: () => void;
 }
 
 /** Takes the parts of the file, in order, each a buffer of its own. */
@@ -37,12 +39,15 @@ export class Capture {
   private readonly sink: CaptureSink;
   private readonly clock: Clock;
   private readonly bytesMax: number;
+  /** There will be no more frames. */
+  readonly end: () => void;
 
   /** Writes the beginning of the file. */
   constructor(sink: CaptureSink, clock: Clock, options: CaptureOptions = {}) {
     this.sink = sink;
     this.clock = clock;
     this.bytesMax = options.bytesMax ?? 0x4_0000;
+    this.end = options.onEnd ?? (() => {});
     if (!Number.isInteger(this.bytesMax) || this.bytesMax < 1) {
       throw new RangeError(`a capture keeps 1 byte of a frame or more, not ${this.bytesMax}`);
     }

@@ -42,6 +42,15 @@ export function pseudoHeaderSum(bytes: Uint8Array, headers: PacketHeaders): numb
   return fold(sumPseudoHeader(bytes, headers));
 }
 
+/** Leaves the checksum of TCP or UDP to others: its place holds what it begins with. */
+export function blankChecksum(bytes: Uint8Array, headers: PacketHeaders): void {
+  storeChecksum(
+    bytes,
+    headers.transport + checksumOffset(headers),
+    pseudoHeaderSum(bytes, headers),
+  );
+}
+
 /** From the start of the header of TCP or UDP. */
 export function checksumOffset(headers: PacketHeaders): number {
   return headers.protocol === PROTOCOL_TCP ? TCP_CHECKSUM_OFFSET : UDP_CHECKSUM_OFFSET;
@@ -83,5 +92,7 @@ export function ipv4ChecksumIsRight(bytes: Uint8Array, headers: PacketHeaders): 
 
 /** Completes any checksum of this kind, whose place at `field` holds what it is to begin with. */
 export function completePartialChecksum(bytes: Uint8Array, start: number, field: number): void {
-  storeChecksum(bytes, field, ~fold(sumWords(bytes, start, bytes.length, 0)) & 0xffff);
+  const sum = ~fold(sumWords(bytes, start, bytes.length, 0)) & 0xffff;
+  // It may be one of UDP within a tunnel, whose 0 says that there is none; to all others both are the same.
+  storeChecksum(bytes, field, sum === 0 ? 0xffff : sum);
 }

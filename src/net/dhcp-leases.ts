@@ -22,7 +22,10 @@ export interface DhcpLeasesParts {
 
 /** An offer is for so long, until the station has chosen. */
 const OFFER_MS = 60_000;
-/** An address that somebody was found to use without asking is left alone for so long. */
+/**
+ * An address that somebody was found to use without asking is left alone for so long, unless there is no
+ * other any more: a station that declines all of them takes them from nobody.
+ */
 const DECLINED_MS = 600_000;
 const NOBODY = 0 as MacAddress;
 
@@ -32,7 +35,6 @@ export class DhcpLeases {
   private readonly kept: ReadonlySet<number>;
   private readonly byAddress = new Map<number, DhcpLease>();
   private readonly byMac = new Map<MacAddress, DhcpLease>();
-  private readonly reserved = new Map<MacAddress, number>();
   private readonly reservedFor = new Map<number, MacAddress>();
 
   constructor({ clock, range, kept }: DhcpLeasesParts) {
@@ -41,11 +43,12 @@ export class DhcpLeases {
     this.kept = new Set(kept);
   }
 
-  /** Sets an address aside for a station. One that is not in the range is nothing that we give. */
+  /**
+   * Sets an address aside for a station, which gets no other then but those that were set aside for it
+   * too. One that is not in the range is nothing that we give.
+   */
   reserve(mac: MacAddress, address: number): void {
-    if (!this.isGiven(address)) return;
-    this.reserved.set(mac, address);
-    this.reservedFor.set(address, mac);
+    if (this.isGiven(address)) this.reservedFor.set(address, mac);
   }
 
   /** Takes up a lease that a former process has given. */
@@ -77,6 +80,8 @@ export class DhcpLeases {
 
   /** Gives the address for so long; `undefined` when it is not the station's to have. */
   take(mac: MacAddress, address: number, lease_ms: number): DhcpLease | undefined {
+    const reserved = this.reservedTo(mac);
+    if (reserved.length > 0 && !reserved.includes(address)) return undefined;
     if (!this.isFree(address, mac)) return undefined;
     const lease = { mac, address, until_ms: this.clock.wallclock_ms() + lease_ms };
     this.set(lease);
@@ -93,9 +98,7 @@ export class DhcpLeases {
 
   /** Ends what was set aside for a station. */
   forget(mac: MacAddress): void {
-    const address = this.reserved.get(mac);
-    this.reserved.delete(mac);
-    if (address !== undefined) this.reservedFor.delete(address);
+    for (const address of this.reservedTo(mac)) this.reservedFor.delete(address);
     this.release(mac);
   }
 
@@ -108,18 +111,33 @@ export class DhcpLeases {
   }
 
   private choose(mac: MacAddress, wanted: number | undefined): number | undefined {
-    const known = this.reserved.get(mac) ?? this.byMac.get(mac)?.address;
-    for (const address of [known, wanted]) {
-      if (address !== undefined && this.isFree(address, mac)) return address;
-    }
-    const { first } = this.range;
-    const count = rangeLast(this.range) - first + 1;
-    const start = mac % count;
-    for (let step = 0; step < count; step++) {
-      const address = first + ((start + step) % count);
-      if (this.isFree(address, mac)) return address;
+    for (const isGood of [this.isFree, this.isDeclined]) {
+      for (const address of this.candidates(mac, wanted)) {
+        if (isGood.call(this, address, mac)) return address;
+      }
     }
     return undefined;
+  }
+
+  /** Addresses for a station, the best first; all others in the order that follows from its MAC address. */
+  private *candidates(mac: MacAddress, wanted: number | undefined): Iterable<number> {
+    const reserved = this.reservedTo(mac);
+    if (reserved.length > 0) {
+      if (wanted !== undefined && reserved.includes(wanted)) yield wanted;
+      yield* reserved;
+      return;
+    }
+    const known = this.byMac.get(mac)?.address;
+    if (known !== undefined) yield known;
+    if (wanted !== undefined) yield wanted;
+    const { first } = this.range;
+    const count = rangeLast(this.range) - first + 1;
+    for (let step = 0; step < count; step++) yield first + (((mac % count) + step) % count);
+  }
+
+  private reservedTo(mac: MacAddress): number[] {
+    const all = [...this.reservedFor];
+    return all.filter(([, owner]) => owner === mac).map(([address]) => address);
   }
 
   /** Neither the network's name nor its broadcast, nor kept for somebody. */
@@ -133,6 +151,12 @@ export class DhcpLeases {
     if ((this.reservedFor.get(address) ?? mac) !== mac) return false;
     const lease = this.byAddress.get(address);
     return lease === undefined || lease.mac === mac || this.isOver(lease);
+  }
+
+  /** Free, but for somebody who declined it. */
+  private isDeclined(address: number, mac: MacAddress): boolean {
+    if ((this.reservedFor.get(address) ?? mac) !== mac) return false;
+    return this.byAddress.get(address)?.mac === NOBODY;
   }
 
   private isOver({ until_ms }: DhcpLease): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { errorMessage } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
+import type { Log, LogFields, LogLevel } from '../base/log.ts';
 import { type DhcpLease, DhcpLeases } from './dhcp-leases.ts';
 import {
   DHCPACK,
@@ -20,6 +20,7 @@ import {
 } from './dhcp-message.ts';
 import { type Ipv4Range, ipv4Text, rangeMask } from './ipv4-range.ts';
 import { type MacAddress, macAddressText } from './mac-address.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 /** Where leases are kept, so that a process that is killed forgets none. */
 export interface LeaseStore {
@@ -38,14 +39,18 @@ export interface DhcpServerParts {
 }
 
 const LEASE_S = 3600;
+/** Lines of the log: one a second, and after a quiet time so many at once. Stations cause them at will. */
+const LOG_LINES = { bytesPerSecond: 1, burstBytes: 100 };
 
 export class DhcpServer {
   private readonly parts: DhcpServerParts;
   private readonly leases: DhcpLeases;
+  private readonly logLines: TokenBucket;
 
   private constructor(parts: DhcpServerParts) {
     const { clock, range, address } = parts;
     this.parts = parts;
+    this.logLines = new TokenBucket(clock, LOG_LINES);
     this.leases = new DhcpLeases({ clock, range, kept: [address] });
   }
 
@@ -88,7 +93,7 @@ export class DhcpServer {
   private offer({ mac, requested }: DhcpRequest): DhcpReply | undefined {
     const address = this.leases.offer(mac, requested);
     if (address === undefined) {
-      this.parts.log.warn('no address is left', { mac: macAddressText(mac) });
+      this.tell('warn', 'no address is left', { mac: macAddressText(mac) });
       return undefined;
     }
     return this.promise(DHCPOFFER, address);
@@ -108,14 +113,15 @@ export class DhcpServer {
     }
     const isSaved = await this.guarded(() => this.parts.store.save(lease));
     if (!isSaved) return undefined;
-    this.parts.log.info('address leased', { mac: macAddressText(mac), address: ipv4Text(wanted) });
+    const fields = { mac: macAddressText(mac), address: ipv4Text(wanted) };
+    this.tell('info', 'address leased', fields);
     return this.promise(DHCPACK, lease.address);
   }
 
   private async declined({ mac, requested }: DhcpRequest): Promise<undefined> {
     if (requested === undefined) return;
     const address = ipv4Text(requested);
-    this.parts.log.warn('somebody else uses an address', { mac: macAddressText(mac), address });
+    this.tell('warn', 'somebody else uses an address', { mac: macAddressText(mac), address });
     this.leases.decline(mac, requested);
     await this.guarded(() => this.parts.store.remove(mac));
   }
@@ -141,8 +147,12 @@ export class DhcpServer {
       await work();
       return true;
     } catch (error) {
-      this.parts.log.error('lease not kept', { error: errorMessage(error) });
+      this.tell('error', 'lease not kept', { error: errorMessage(error) });
       return false;
     }
+  }
+
+  private tell(level: LogLevel, message: string, fields: LogFields): void {
+    this.parts.log[this.logLines.take(1) ? level : 'debug'](message, fields);
   }
 }

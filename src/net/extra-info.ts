@@ -19,8 +19,11 @@ import { type MacAddress, macAddressAt, writeMacAddress } from './mac-address.ts
 
 /** One of each type; `XEN_NETIF_EXTRA_TYPE_NONE` is none. */
 export const EXTRA_INFOS_MAX = XEN_NETIF_EXTRA_TYPE_MAX - 1;
-/** The least that a TCP may have to send in segments of (`TCP_MIN_SND_MSS` of Linux). */
-const GSO_SIZE_MIN = 48;
+/**
+ * The least that a TCP may have to send in segments of: `TCP_MIN_SND_MSS` of Linux, 48 bytes, of which all
+ * that TCP has room for may be options.
+ */
+const GSO_SIZE_MIN = 8;
 
 /** What the extra infos of one packet say, collected slot by slot. */
 export class ExtraInfos {

@@ -37,7 +37,7 @@ export class FrameArena {
   }
 
   /** Those added since `clear`, less those dropped. */
-  get frames(): readonly Frame[] {
+  get frames(): readonly ArenaFrame[] {
     return this.batch;
   }
 

@@ -23,7 +23,7 @@ import { EXTRA_INFOS_MAX, ExtraInfos } from './extra-info.ts';
 import { type ChecksumState, ETHERNET_HEADER_BYTES, FRAME_BYTES_MAX, type Frame } from './frame.ts';
 import { FrameArena } from './frame-arena.ts';
 import type { DropReason, InterfaceCounts } from './network-interface.ts';
-import { isConsistent } from './offloads.ts';
+import { blankSegments, isConsistent } from './offloads.ts';
 import { PacketHeaders } from './packet-headers.ts';
 
 const receiveMessages = { request: NetifRxRequest, response: NetifRxResponse };
@@ -197,6 +197,7 @@ export class FrontReceive {
         counts.dropped.malformed++;
         return;
       }
+      blankSegments(frame, this.headers);
     }
     counts.received.frames++;
     counts.received.bytes += length;

@@ -5,13 +5,9 @@ import { BROADCAST, isGroupAddress, type MacAddress } from './mac-address.ts';
 export const GROUPS_MAX = 64;
 
 export class MulticastFilter {
-  private readonly isActive: boolean;
+  /** Without it everything passes, and the list is kept all the same. */
+  isActive = false;
   private readonly groups = new Set<MacAddress>();
-
-  /** @param isActive without it everything passes, and the list is kept all the same */
-  constructor(isActive: boolean) {
-    this.isActive = isActive;
-  }
 
   /** False when the list is full. */
   join(group: MacAddress): boolean {

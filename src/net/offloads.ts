@@ -2,8 +2,8 @@
  * What the other end of an interface can do for a frame, and the frame as it can take it: what it
  * cannot do is done here, on a copy.
  */
-import { completeChecksum } from './checksum.ts';
-import { FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
+import { blankChecksum, completeChecksum } from './checksum.ts';
+import { type ChecksumState, FRAME_BYTES_MAX, FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
 import { PacketHeaders, PROTOCOL_TCP } from './packet-headers.ts';
 import { Segmenter } from './segmentation.ts';
 
@@ -14,6 +14,11 @@ export interface Offloads {
   /** Takes frames that stand for several. */
   readonly gsoTcpv4: boolean;
   readonly gsoTcpv6: boolean;
+}
+
+/** A frame in memory of our own. */
+interface CheckedFrame extends Frame {
+  checksum: ChecksumState;
 }
 
 /** A frame that nobody has to do anything for. */
@@ -33,6 +38,16 @@ export function isConsistent({ bytes, checksum, gso }: Frame, headers: PacketHea
   const version = gso.type === 'tcpv4' ? 4 : 6;
   if (headers.ipVersion !== version || headers.transport === 0) return false;
   return headers.protocol === PROTOCOL_TCP && headers.tcpPayload(bytes) <= headers.end;
+}
+
+/**
+ * A frame that stands for several has a blank checksum, whatever its sender says: some forget it, and
+ * Linux's ends of the protocol overlook that. `headers` are the frame's.
+ */
+export function blankSegments(frame: CheckedFrame, headers: PacketHeaders): void {
+  if (frame.gso === undefined || frame.checksum === 'blank') return;
+  blankChecksum(frame.bytes, headers);
+  frame.checksum = 'blank';
 }
 
 /** Bytes of the longest frame on the wire that a frame stands for. `headers` are the frame's. */

@@ -29,13 +29,28 @@ const IPV6_DESTINATION_OPTIONS = 60;
 /** A chain of more headers than any real packet has ends the search. */
 const IPV6_EXTENSIONS_MAX = 8;
 
+/** Whether what follows in a frame is a VLAN tag. */
+export function isVlanTag(etherType: number): boolean {
+  return etherType === ETHERTYPE_VLAN || etherType === ETHERTYPE_SERVICE_VLAN;
+}
+
+/** Whether that protocol is a header of IPv6 which another one follows. */
+export function isIpv6Extension(protocol: number): boolean {
+  return (
+    protocol === IPV6_HOP_BY_HOP ||
+    protocol === IPV6_ROUTING ||
+    protocol === IPV6_FRAGMENT ||
+    protocol === IPV6_DESTINATION_OPTIONS
+  );
+}
+
 export function u16At(bytes: Uint8Array, offset: number): number {
   return (bytes[offset]! << 8) | bytes[offset + 1]!;
 }
 
 /** Made once and filled again and again. Offsets count from the start of the frame. */
 export class PacketHeaders {
-  /** After the VLAN tags. */
+  /** After the VLAN tags; one of them still where there are more than are looked behind. */
   etherType = 0;
   /** What follows the Ethernet header. */
   network = 0;
@@ -43,7 +58,10 @@ export class PacketHeaders {
   ipVersion: 0 | 4 | 6 = 0;
   /** The packet is a part of a larger one. */
   isFragment = false;
-  /** The protocol above IP, also of a fragment; -1 when there is none. */
+  /**
+   * The protocol above IP, also of a fragment; -1 when there is none. An extension of IPv6 where what
+   * stands behind it was not found.
+   */
   protocol = -1;
   /** Where the header of that protocol begins, whole or not; 0 in a fragment. */
   upper = 0;
@@ -56,7 +74,7 @@ export class PacketHeaders {
   locate(bytes: Uint8Array): void {
     this.network = ETHERNET_HEADER_BYTES;
     this.etherType = u16At(bytes, ETHERNET_HEADER_BYTES - 2);
-    for (let tags = 0; this.isTag && tags < VLAN_TAGS_MAX; tags++) {
+    for (let tags = 0; isVlanTag(this.etherType) && tags < VLAN_TAGS_MAX; tags++) {
       if (this.network + VLAN_TAG_BYTES > bytes.length) break;
       this.etherType = u16At(bytes, this.network + 2);
       this.network += VLAN_TAG_BYTES;
@@ -74,10 +92,6 @@ export class PacketHeaders {
   /** Where the payload of TCP begins. */
   tcpPayload(bytes: Uint8Array): number {
     return this.transport + (bytes[this.transport + 12]! >> 4) * 4;
-  }
-
-  private get isTag(): boolean {
-    return this.etherType === ETHERTYPE_VLAN || this.etherType === ETHERTYPE_SERVICE_VLAN;
   }
 
   private locateIpv4(bytes: Uint8Array): void {
@@ -106,7 +120,7 @@ export class PacketHeaders {
     this.protocol = bytes[at + 6]!;
     let header = at + IPV6_HEADER_BYTES;
     for (let extensions = 0; extensions < IPV6_EXTENSIONS_MAX; extensions++) {
-      if (!this.isExtension) {
+      if (!isIpv6Extension(this.protocol)) {
         this.locateTransport(bytes, header);
         return;
       }
@@ -119,15 +133,6 @@ export class PacketHeaders {
       this.protocol = bytes[header]!;
       header += (bytes[header + 1]! + 1) * 8;
     }
-  }
-
-  private get isExtension(): boolean {
-    return (
-      this.protocol === IPV6_HOP_BY_HOP ||
-      this.protocol === IPV6_ROUTING ||
-      this.protocol === IPV6_FRAGMENT ||
-      this.protocol === IPV6_DESTINATION_OPTIONS
-    );
   }
 
   private locateTransport(bytes: Uint8Array, at: number): void {

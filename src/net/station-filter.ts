@@ -1,6 +1,7 @@
 /**
  * Lets a station use its own addresses and no others: as the source of frames and packets, and in
- * what it tells its neighbours of itself (ARP and IPv6 neighbour discovery).
+ * what it tells its neighbours of itself (ARP and IPv6 neighbour discovery). Nor does one that has
+ * addresses give some to others, as routers and DHCP servers do.
  */
 import { ARP_BYTES, ARP_SENDER_IP_OFFSET, ARP_SENDER_MAC_OFFSET, ARP_START } from './arp.ts';
 import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from './dhcp-message.ts';
@@ -8,6 +9,8 @@ import { isAddressAt, parseIpAddress } from './ip-address.ts';
 import { type MacAddress, macAddressAt, writeMacAddress } from './mac-address.ts';
 import {
   ETHERTYPE_ARP,
+  isIpv6Extension,
+  isVlanTag,
   PacketHeaders,
   PROTOCOL_ICMPV6,
   PROTOCOL_UDP,
@@ -18,6 +21,9 @@ const SOURCE_MAC_OFFSET = 6;
 const IPV4_SOURCE_OFFSET = 12;
 const IPV6_SOURCE_OFFSET = 8;
 
+/** DHCPv6 (RFC 8415). */
+const DHCPV6_CLIENT_PORT = 546;
+const DHCPV6_SERVER_PORT = 547;
 const ICMPV6_ROUTER_ADVERTISEMENT = 134;
 const ICMPV6_NEIGHBOUR_ADVERTISEMENT = 136;
 const ICMPV6_TARGET_OFFSET = 8;
@@ -49,6 +55,8 @@ export class StationFilter {
     if (macAddressAt(bytes, SOURCE_MAC_OFFSET) !== this.mac) return false;
     const { headers } = this;
     headers.locate(bytes);
+    // Behind more tags than are looked behind there may be anything, and Linux takes off any number.
+    if (isVlanTag(headers.etherType)) return false;
     if (headers.etherType === ETHERTYPE_ARP) return this.passesArp(bytes);
     if (this.anyAddress) return true;
     if (headers.ipVersion === 4) return this.passesIpv4(bytes);
@@ -68,22 +76,23 @@ export class StationFilter {
   }
 
   private passesIpv4(bytes: Uint8Array): boolean {
-    const { network, transport, protocol } = this.headers;
-    const source = network + IPV4_SOURCE_OFFSET;
-    if (isOneOf(bytes, source, this.ipv4)) return true;
-    if (!isAddressAt(bytes, source, noIpv4) || transport === 0) return false;
-    return (
-      protocol === PROTOCOL_UDP &&
-      u16At(bytes, transport) === DHCP_CLIENT_PORT &&
-      u16At(bytes, transport + 2) === DHCP_SERVER_PORT
-    );
+    const source = this.headers.network + IPV4_SOURCE_OFFSET;
+    if (isOneOf(bytes, source, this.ipv4)) {
+      return !this.isUdp(bytes, DHCP_SERVER_PORT, DHCP_CLIENT_PORT);
+    }
+    const isAsking = this.isUdp(bytes, DHCP_CLIENT_PORT, DHCP_SERVER_PORT);
+    return isAsking && isAddressAt(bytes, source, noIpv4);
   }
 
   private passesIpv6(bytes: Uint8Array): boolean {
     const { network, protocol, upper, end } = this.headers;
     const source = network + IPV6_SOURCE_OFFSET;
     const isOwn = isOneOf(bytes, source, this.ipv6);
-    if (protocol !== PROTOCOL_ICMPV6) return isOwn;
+    // So there may be behind more extensions, or in a later fragment (RFC 7113).
+    if (isIpv6Extension(protocol)) return false;
+    if (protocol !== PROTOCOL_ICMPV6) {
+      return isOwn && !this.isUdp(bytes, DHCPV6_SERVER_PORT, DHCPV6_CLIENT_PORT);
+    }
     // Neighbours and groups are also asked for without an address.
     if (!isOwn && !isAddressAt(bytes, source, noIpv6)) return false;
     // What cannot be looked into may be anything: neighbours do not send fragments.
@@ -93,6 +102,12 @@ export class StationFilter {
     if (type !== ICMPV6_NEIGHBOUR_ADVERTISEMENT) return true;
     const target = upper + ICMPV6_TARGET_OFFSET;
     return target + noIpv6.length <= end && isOneOf(bytes, target, this.ipv6);
+  }
+
+  private isUdp(bytes: Uint8Array, sourcePort: number, targetPort: number): boolean {
+    const { transport, protocol } = this.headers;
+    if (protocol !== PROTOCOL_UDP || transport === 0) return false;
+    return u16At(bytes, transport) === sourcePort && u16At(bytes, transport + 2) === targetPort;
   }
 }
 

@@ -25,13 +25,23 @@ export function statisticsText(statistics: NetStatistics): string {
   return JSON.stringify(statistics);
 }
 
-/** Reads a node that `statisticsText` filled. Throws EINVAL for anything else. */
+const areNumbers = (counts: object) =>
+  Object.entries(counts).every(
+    ([name, count]) => /^[a-z]{1,20}$/.test(name) && typeof count === 'number',
+  );
+
+/** Reads a node that `statisticsText` filled, perhaps in another domain. Throws EINVAL for anything else. */
 export function parseStatistics(text: string): NetStatistics {
   const operation = 'read the statistics of an interface';
   try {
     const found = JSON.parse(text) as NetStatistics;
-    const numbers = [found.counts.sent.frames, found.port.in.frames, found.queues];
-    if (numbers.every((number) => typeof number === 'number')) return found;
+    const { counts, port } = found;
+    const passed = [counts.sent, counts.received, port.in, port.out];
+    const isWhole = passed.every(
+      ({ frames, bytes }) => typeof frames === 'number' && typeof bytes === 'number',
+    );
+    const all = [...passed, counts.dropped, port.dropped];
+    if (isWhole && all.every(areNumbers)) return found;
   } catch (error) {
     throw new XenError('EINVAL', operation, 'they make no sense', error);
   }

@@ -78,7 +78,7 @@ export class SwitchPort {
     return this.network.info.carrier;
   }
 
-  /** Copies of all frames that come and go at this port, until `close` is called. */
+  /** Copies of all frames that come and go at this port, until `close` is called or the port is gone. */
   capture(sink: CaptureSink, options?: CaptureOptions): { close(): void } {
     const capture = new Capture(sink, this.clock, options);
     this.captures.add(capture);
@@ -87,6 +87,7 @@ export class SwitchPort {
 
   /** Takes the port out of the switch. Idempotent. The interface stays its owner's. */
   close(): void {
+    for (const capture of this.captures) capture.end();
     this.captures.clear();
     this.onClose();
   }

@@ -1,6 +1,6 @@
 /** VLANs of a port (IEEE 802.1Q), and frames with and without the tag that says which one is theirs. */
 import { ETHERNET_HEADER_BYTES, type Frame } from './frame.ts';
-import { ETHERTYPE_VLAN, u16At } from './packet-headers.ts';
+import { ETHERTYPE_VLAN, isVlanTag, u16At } from './packet-headers.ts';
 
 const VLAN_MAX = 4094;
 const TAG_BYTES = 4;
@@ -58,8 +58,10 @@ export class TaggedForms {
       u16At(bytes, TAG_OFFSET) === ETHERTYPE_VLAN;
     this.control = this.isTagged ? u16At(bytes, TAG_OFFSET + 2) : 0;
     const named = this.control & VLAN_MASK;
-    // A tag that names no VLAN has a priority and nothing else.
-    if (named === 0) this.vlan = from.untagged ?? 0;
+    // A tag that names no VLAN has a priority and nothing else. Without it, one behind it would be the
+    // frame's own, and would name a VLAN that the port may not be in.
+    const isHiding = this.isTagged && isVlanTag(u16At(bytes, TAG_OFFSET + TAG_BYTES));
+    if (named === 0) this.vlan = isHiding ? 0 : (from.untagged ?? 0);
     else this.vlan = from.tagged?.includes(named) === true ? named : 0;
   }
 

@@ -22,7 +22,7 @@ import { DeviceEnd, type DeviceEndParts, type DeviceKeys } from './device-end.ts
 
 /** What is open towards one front end while its device is connected. */
 export interface BackConnection {
-  /** A key of this end's directory may have changed, or something of what is served. */
+  /** A key of this end's directory may have changed, one of `changingKeys`, or something of what is served. */
   refresh?(): Promise<void>;
   /** Waits for what is under way and lets go of everything of the front end's. */
   close(): Promise<void>;
@@ -30,6 +30,8 @@ export interface BackConnection {
 
 /** What one kind of back end does at the two moments that matter to it. */
 export interface BackDriver {
+  /** Keys of the front end's, beside its state, that it may change while it is connected. */
+  readonly changingKeys?: readonly string[];
   /** Publishes what this end can do, before `InitWait`. */
   announce(keys: DeviceKeys): Promise<void>;
   /**
@@ -143,6 +145,7 @@ export class BackDevice extends DeviceEnd {
   /** Begins to follow the front end. Changes of our own directory come through `wake`. */
   async start(): Promise<void> {
     await this.watchPeer();
+    for (const key of this.driver.changingKeys ?? []) await this.watchPeer(key);
     this.wake();
   }
 

@@ -121,9 +121,9 @@ export abstract class DeviceEnd implements DeviceKeys {
     this.watches.push(await this.xenstore.watch(path, () => this.wake()));
   }
 
-  /** Wakes this end whenever the peer's state changes. */
-  protected watchPeer(): Promise<void> {
-    return this.watch(childPath(this.peerPath, 'state'));
+  /** Wakes this end whenever the peer's state changes, or another key of its. */
+  protected watchPeer(key = 'state'): Promise<void> {
+    return this.watch(childPath(this.peerPath, key));
   }
 
   /** This end's state, `undefined` when its directory is gone. */

@@ -105,8 +105,9 @@ export class SwitchNetwork {
 
   private plug(name: string, vif: NetworkInterface, request: VifRequest): PluggedVif {
     try {
-      const port = this.network.addPort(vif, { name, ...this.portOptions(request) });
+      // Last, since nothing else is left behind where it fails.
       this.reserve(request);
+      const port = this.network.addPort(vif, { name, ...this.portOptions(request) });
       return { port, close: () => port.close() };
     } catch (error) {
       throw new XenError('EINVAL', `plug ${name} in`, errorMessage(error), error);

@@ -60,6 +60,8 @@ class TapVif implements VifNetwork {
   }
 
   end(isGone: boolean): void {
+    // A guest that went before it connected was perhaps prepared by a former process.
+    if (isGone && this.tap === undefined) removeLeftTap(this.parts, this.name);
     if (isGone) this.tap?.persist(false);
     this.tap?.close();
     this.tap = undefined;
@@ -111,6 +113,20 @@ class TapVif implements VifNetwork {
   }
 }
 
+/** Removes the device of that name, if there is one, that a former process has left. */
+function removeLeftTap({ native, log }: TapNetworkParts, name: string): void {
+  // Linux's own are no TAP devices, and not ours to remove.
+  if (!existsSync(`${INTERFACES}/${name}/tun_flags`)) return;
+  try {
+    const tap = TapInterface.open(native, { name });
+    tap.persist(false);
+    tap.close();
+    log.info('left device removed', { name });
+  } catch (error) {
+    log.warn('left device not removed', { name, error: errorMessage(error) });
+  }
+}
+
 export class TapNetwork {
   private readonly parts: TapNetworkParts;
   private readonly ports = new Map<string, SwitchPort>();
@@ -136,17 +152,7 @@ export class TapNetwork {
     for (const name of readdirSync(INTERFACES)) {
       const [, domid, devid] = /^vif(\d+)\.(\d+)$/.exec(name) ?? [];
       if (domid === undefined || devid === undefined) continue;
-      // Linux's own are no TAP devices, and not ours to remove.
-      if (!existsSync(`${INTERFACES}/${name}/tun_flags`)) continue;
-      if (await isServed(domid, devid)) continue;
-      try {
-        const tap = TapInterface.open(this.parts.native, { name });
-        tap.persist(false);
-        tap.close();
-        this.parts.log.info('left device removed', { name });
-      } catch (error) {
-        this.parts.log.warn('left device not removed', { name, error: errorMessage(error) });
-      }
+      if (!(await isServed(domid, devid))) removeLeftTap(this.parts, name);
     }
   }
 }

@@ -1,12 +1,13 @@
 /** `paravane net` against xenstored, with a test that plays the two ends. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { domId } from '../../src/base/ids.ts';
 import { CaptureSession } from '../../src/net/capture-session.ts';
 import { noCounts } from '../../src/net/network-interface.ts';
+import { parseStatistics } from '../../src/net/statistics.ts';
 import { Switch } from '../../src/net/switch.ts';
 import { noPortCounts, type SwitchPort } from '../../src/net/switch-port.ts';
 import { nodeClock } from '../../src/node/clock.ts';
@@ -180,6 +181,29 @@ describe('an interface that is attached', () => {
   });
 });
 
+test('statistics of a driver domain that are none are not shown', () => {
+  const right = {
+    counts: noCounts(),
+    port: noPortCounts(),
+    connected_ms: 1,
+    queues: 1,
+    carrier: true,
+  };
+  expect(parseStatistics(JSON.stringify(right))).toEqual(right);
+  const { sent, received, dropped } = right.counts;
+  for (const counts of [
+    { sent, received },
+    { sent, received, dropped: null },
+    { sent, received: { frames: '\x1b[2J', bytes: 0 }, dropped },
+    { sent, received, dropped: { '\x1b[2J': 1 } },
+    { sent, received, dropped: { room: '\x1b[2J' } },
+    7,
+  ]) {
+    const text = JSON.stringify({ ...right, counts });
+    expect(() => parseStatistics(text)).toThrow(/they make no sense|there are no counts/);
+  }
+});
+
 describe('capture', () => {
   let directory: string;
   let socket: string;
@@ -194,6 +218,7 @@ describe('capture', () => {
     guest = new Station();
     const network = new Switch(nodeClock);
     port = network.addPort(guest, { name: 'vif3.0' });
+    network.addPort(new Station(), { name: 'dhcp' });
     const clients = servedTogether(native, (stream) => {
       const session = new CaptureSession({
         stream,
@@ -212,19 +237,25 @@ describe('capture', () => {
     rmSync(directory, { recursive: true });
   });
 
+  async function until(settled: Promise<unknown>, speak: () => void) {
+    let isOver = false;
+    void settled.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      speak();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   /** Speaks until somebody has captured enough. */
   async function capture(...options: string[]) {
     const file = join(directory, 'frames.pcap');
     const words = ['net', 'capture', 'guest', '--capture-socket', socket, '-w', file];
     const capturing = host.paravane([...words, ...options]);
-    let isOver = false;
-    void capturing.finally(() => {
-      isOver = true;
-    });
-    while (!isOver) {
-      guest.say(packet({ payload: pattern(500, 1) }), packet({ version: 6, protocol: 'udp' }));
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await until(capturing, () =>
+      guest.say(packet({ payload: pattern(500, 1) }), packet({ version: 6, protocol: 'udp' })),
+    );
     return { ...(await capturing), file };
   }
 
@@ -254,6 +285,32 @@ describe('capture', () => {
       ...['--capture-socket', `${socket}.none`],
     ]);
     expect(nobody.error).toContain('does a netback run?');
+  });
+
+  test('of any port of the switch is by its name', async () => {
+    const { code, error } = await capture('--port', 'dhcp');
+    expect([code, error]).toEqual([2, expect.stringContaining('or a --port')]);
+    expect((await host.paravane(['net', 'capture', '-w', '-'])).code).toBe(2);
+    const file = join(directory, 'station.pcap');
+    const words = ['net', 'capture', '--port', 'dhcp', '--capture-socket', socket, '-w', file];
+    const capturing = host.paravane([...words, '--count', '1']);
+    await until(capturing, () => guest.say(packet({ target: 0xffff_ffff_ffff })));
+    expect(await capturing).toMatchObject({ code: 0, error: '1 frames\n' });
+  });
+
+  test('ends with the port, as when the guest connects anew', async () => {
+    const file = join(directory, 'frames.pcap');
+    const words = ['net', 'capture', 'guest', '--capture-socket', socket, '-w', file];
+    const capturing = host.paravane(words);
+    await expect
+      .poll(() => {
+        guest.say(packet());
+        return existsSync(file) ? statSync(file).size : 0;
+      })
+      .toBeGreaterThan(100);
+    port.close();
+    expect(await capturing).toMatchObject({ code: 0, error: expect.stringMatching(/^\d+ frames/) });
+    expect(leftOut).toEqual([0]);
   });
 
   test('of somebody who does not read holds nobody up, and tells how much was left out', async () => {

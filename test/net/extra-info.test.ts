@@ -46,12 +46,19 @@ test.each([
   ['the largest type', { type: 255 }, 'one of XEN_NETIF_EXTRA_TYPE_*'],
   ['no kind of GSO', { type: 1, gso_type: 0, gso_size: 1400 }, 'TCPV4 or TCPV6'],
   ['an unknown kind of GSO', { type: 1, gso_type: 3, gso_size: 1400 }, 'TCPV4 or TCPV6'],
-  ['segments of nothing', { type: 1, gso_type: 1, gso_size: 0 }, '48 or more'],
-  ['segments that are too small', { type: 1, gso_type: 2, gso_size: 47 }, '48 or more'],
+  ['segments of nothing', { type: 1, gso_type: 1, gso_size: 0 }, '8 or more'],
+  ['segments that are too small', { type: 1, gso_type: 2, gso_size: 7 }, '8 or more'],
 ])('%s is a violation', (_, fields, rule) => {
   const { slot, infos } = slotPair();
   Object.assign(NetifExtraGso.view(slot), fields);
   expect(() => infos.take()).toThrow(rule);
+});
+
+test('segments as small as Linux makes them, of 48 bytes with their options, are in order', () => {
+  const { slot, infos } = slotPair();
+  Object.assign(NetifExtraGso.view(slot), { type: 1, gso_type: 1, gso_size: 8 });
+  infos.take();
+  expect(infos.gso).toEqual({ type: 'tcpv4', size: 8 });
 });
 
 test('a hash by an algorithm that is not known counts as none', () => {

@@ -241,6 +241,18 @@ describe('a received packet that does not end fails the interface', () => {
   });
 });
 
+test('segments whose checksum is not said to be blank have one that is', async () => {
+  const front = await connected();
+  const received = collect(front);
+  const bytes = packet({ payload: pattern(2000, 1) });
+  back.fill(0, bytes);
+  back.deliver({ status: bytes.length, flags: NETRXF_extra_info });
+  back.deliverExtra({ type: 1, gso_type: 1, gso_size: 1000 });
+  await back.push();
+  expect(received[0]).toMatchObject({ checksum: 'blank', gso: { type: 'tcpv4', size: 1000 } });
+  expect(received[0]!.bytes.subarray(50, 52)).not.toEqual(bytes.subarray(50, 52));
+});
+
 test('changing a page after the frame was taken changes nothing (XSA-155)', async () => {
   const front = await connected();
   const bytes = packet();

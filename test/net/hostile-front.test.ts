@@ -4,7 +4,7 @@ import { NETTXF_csum_blank, NETTXF_extra_info, NETTXF_more_data } from '../../sr
 import { GROUPS_MAX } from '../../src/net/multicast-filter.ts';
 import type { HostGuest } from '../xenbus/sim-host.ts';
 import type { NetHost } from './net-host.ts';
-import { frame, MAC_B, packet, pattern } from './packets.ts';
+import { frame, MAC_B, packet, pattern, sum16 } from './packets.ts';
 import { RawFront } from './raw-front.ts';
 import { expectNothingLeft, startRawGuest } from './raw-guest.ts';
 
@@ -187,6 +187,23 @@ test('headers over many slots and slots without bytes arrive as they are (XSA-42
   expect(await front.ask()).toEqual(new Array(13).fill(OKAY));
   expect(Buffer.compare(host.vif(guest).frames[0]!.bytes, bytes)).toBe(0);
 });
+
+test.each([4, 6] as const)(
+  'segments of TCP in IPv%i whose checksum is not said to be blank have one that is',
+  async (version) => {
+    await front.publish();
+    const bytes = packet({ version, payload: pattern(3000, 1) });
+    front.putPacket(bytes, 0, [{ type: 1, gso_type: version === 4 ? 1 : 2, gso_size: 1400 }]);
+    expect(await front.ask()).toEqual([OKAY, NULL]);
+    const [large] = host.vif(guest).frames;
+    expect(large?.checksum).toBe('blank');
+    const [addresses, transport] = version === 4 ? [26, 34] : [22, 54];
+    const pseudo = [...bytes.subarray(addresses, transport), 0, 0, 3020 >> 8, 3020 & 0xff, 0, 6];
+    const begun = ~sum16(pseudo) & 0xffff;
+    bytes.set([begun >> 8, begun & 0xff], transport + 16);
+    expect(Buffer.compare(large!.bytes, bytes)).toBe(0);
+  },
+);
 
 test('a packet of 19 slots is taken, as large ones of old guests are', async () => {
   await front.publish();
@@ -377,6 +394,28 @@ test('a front end that closes its event channel gets no harm done (XSA-441)', as
   host.vif(guest).vif.send([frame(packet())]);
   await host.settle();
   expect(front.statuses()).toEqual([OKAY]);
+});
+
+test('a guest may begin and end to filter groups while it is connected', async () => {
+  await front.publish();
+  expect(await host.value(`${front.device.back}/feature-dynamic-multicast-control`)).toBe('1');
+  const { vif } = host.vif(guest);
+  const hears = async () => {
+    const { filtered } = vif.counts.dropped;
+    front.offer(1);
+    vif.send([frame(packet({ target: 0x0100_5e00_0001 }))]);
+    await host.settle();
+    return vif.counts.dropped.filtered === filtered;
+  };
+  expect(await hears()).toBe(true);
+  for (const value of ['1', '0', '1']) {
+    await front.write('request-multicast-control', value);
+    await host.settle();
+    expect(await hears()).toBe(value === '0');
+  }
+  await front.write('request-multicast-control', 'perhaps');
+  await host.settle();
+  expect(await front.error()).toContain('request-multicast-control is a decimal number');
 });
 
 test('groups beyond the limit are refused', async () => {

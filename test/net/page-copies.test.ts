@@ -96,7 +96,7 @@ const ends = () => {
     log: silentLog,
     mtu: 1500,
     bucket: undefined,
-    multicast: new MulticastFilter(false),
+    multicast: new MulticastFilter(),
     onFrames: (frames) => {
       for (const frame of frames) expect(receive.put(frame, undefined)).toBe(true);
       receive.flush();

@@ -5,7 +5,7 @@ import { EXPIRY_MS, STALL_MS, WAITING_BYTES_MAX } from '../../src/net/back-recei
 import type { HostGuest } from '../xenbus/sim-host.ts';
 import type { NetHost } from './net-host.ts';
 import { frame, packet, pattern } from './packets.ts';
-import type { RawFront } from './raw-front.ts';
+import { RawFront } from './raw-front.ts';
 import { expectNothingLeft, startRawGuest } from './raw-guest.ts';
 
 let host: NetHost;
@@ -89,6 +89,26 @@ describe('a guest that takes no frames', () => {
     for (let page = 0; page < 3; page++) front.offer(1, page);
     await host.settle(100);
     expect(front.received().length).toBe(3);
+  });
+
+  test('is not looked after any more once it is gone, however often there was room', async () => {
+    await front.publish();
+    const { vif } = host.vif(guest);
+    vif.onRoom(() => void vif.send(many(1000)));
+    vif.send(many(1000));
+    await host.settle(3 * EXPIRY_MS);
+    expect(vif.counts.dropped.expired).toBeGreaterThan(100);
+    // The ring is the guest's alone again, and may hold anything.
+    const former = front;
+    await former.write('state', '6');
+    await host.settle(100);
+    former.rx.publish(5000);
+    front = new RawFront(host, guest);
+    await front.write('state', '1');
+    await host.settle(100);
+    await front.publish();
+    former.release();
+    expect([await front.error(), await front.backState()]).toEqual([undefined, '4']);
   });
 
   test('keeps nothing when it dies', async () => {

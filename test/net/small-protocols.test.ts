@@ -1,7 +1,7 @@
 /** ARP, ICMP and DHCP of the station that is in the switch itself. */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { silentLog } from '../../src/base/log.ts';
+import { logTo } from '../../src/base/log.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { SimWorld } from '../../src/hypervisor/sim/world.ts';
 import type { DhcpLease } from '../../src/net/dhcp-leases.ts';
@@ -35,6 +35,7 @@ let fails: boolean;
 let dhcp: DhcpServer;
 let station: LocalStation;
 let said: Uint8Array[];
+let logged: string[];
 
 const store: LeaseStore = {
   load: async () => [...leases.values()],
@@ -47,7 +48,9 @@ const store: LeaseStore = {
 
 async function start(range = '10.0.0.0/24'): Promise<void> {
   const { clock } = world;
-  const parts = { clock, log: silentLog, store, range: parseIpv4Range(range) };
+  logged = [];
+  const log = logTo((level, message) => level === 'debug' || logged.push(message));
+  const parts = { clock, log, store, range: parseIpv4Range(range) };
   dhcp = await DhcpServer.open({ ...parts, address: parts.range.first + 1 });
   station = new LocalStation({ clock, mac: STATION, address: parts.range.first + 1, dhcp });
   said = [];
@@ -281,6 +284,42 @@ describe('DHCP', () => {
     expect((await answer(DHCPREQUEST, { requested }))!.type).toBe(DHCPACK);
   });
 
+  test('who has an address of its own gets no other, and hands all of them back', async () => {
+    const other = address('10.0.0.99');
+    expect((await answer(DHCPREQUEST, { requested: other }))!.type).toBe(DHCPACK);
+    dhcp.reserve(MAC_A, address('10.0.0.77'));
+    dhcp.reserve(MAC_A, address('10.0.0.78'));
+    // As after a reboot: the lease is from before.
+    expect((await answer(DHCPREQUEST, { requested: other }))!.type).toBe(DHCPNAK);
+    expect((await answer(DHCPDISCOVER, { requested: other }))!.address).toBe('10.0.0.77');
+    for (const last of ['10.0.0.77', '10.0.0.78']) {
+      const ack = (await answer(DHCPREQUEST, { requested: address(last) }))!;
+      expect(ack).toMatchObject({ type: DHCPACK, address: last });
+      await answer(DHCPDECLINE, { requested: address(last) });
+    }
+    expect((await answer(DHCPDISCOVER))!.address).toBe('10.0.0.77');
+    await dhcp.forget(MAC_A);
+    await world.run({ for_ms: 600_000 });
+    for (const last of ['10.0.0.77', '10.0.0.78']) {
+      dhcp.reserve(MAC_B, address(last));
+      const ack = await answer(DHCPREQUEST, { mac: MAC_B, requested: address(last) });
+      expect(ack!.type).toBe(DHCPACK);
+    }
+  });
+
+  test('a station that declines every address takes them from nobody', async () => {
+    await start('10.0.0.0/29');
+    for (let turn = 0; turn < 20; turn++) {
+      const offer = (await answer(DHCPDISCOVER))!;
+      await answer(DHCPDECLINE, { requested: address(offer.address) });
+    }
+    const mac = macs[0]!;
+    const requested = address((await answer(DHCPDISCOVER, { mac }))!.address);
+    expect((await answer(DHCPREQUEST, { mac, requested }))!.type).toBe(DHCPACK);
+    // And that one is its own now.
+    expect((await answer(DHCPREQUEST, { requested }))!.type).toBe(DHCPNAK);
+  });
+
   test('the next process knows the leases, but those that are over', async () => {
     const requested = address('10.0.0.9');
     await answer(DHCPREQUEST, { requested });
@@ -306,6 +345,17 @@ describe('DHCP', () => {
     expect(await answer(99)).toBeUndefined();
     expect(await answer(DHCPOFFER)).toBeUndefined();
     expect(await hears(ask(DHCPDISCOVER).subarray(0, 280))).toEqual([]);
+  });
+
+  test('a station that asks without end does not fill the log', async () => {
+    for (let turn = 0; turn < 300; turn++) {
+      await answer(DHCPREQUEST, { requested: address('10.0.0.9') });
+      await answer(DHCPDECLINE, { requested: address('10.0.0.9') });
+    }
+    expect(logged.length).toBeLessThan(110);
+    await world.run({ for_ms: 100_000 });
+    await answer(DHCPREQUEST, { requested: address('10.0.0.10') });
+    expect(logged.at(-1)).toBe('address leased');
   });
 
   test('a station that asks without end has so many answers and no more', async () => {

@@ -26,6 +26,10 @@ const MAC_C = 0x0016_3e00_000c as MacAddress;
 const BROADCAST = 0xffff_ffff_ffff;
 const from = (source: number, target: number, more = {}) => packet({ source, target, ...more });
 
+/** With a further tag before all others, which has neither a VLAN nor a priority. */
+const retagged = (bytes: Uint8Array) =>
+  Uint8Array.from([...bytes.subarray(0, 12), 0x81, 0, 0, 0, ...bytes.subarray(12)]);
+
 test('frames to a station that is known go to its port, all others everywhere else', () => {
   const [a, portA] = plug('a');
   const [b, portB] = plug('b');
@@ -172,6 +176,19 @@ describe('VLANs', () => {
     expect(c.take().map(tagOf)).toEqual([0xe001]);
   });
 
+  test('a tag with a priority alone hides no other', () => {
+    const [a, port] = plug('a');
+    const [b] = plug('b');
+    const [c] = plug('c', { vlans: { tagged: [1, 20] } });
+    for (const type of [0x8100, 0x88a8]) {
+      const inner = from(MAC_A, BROADCAST, { vlan: 20 });
+      inner.set([type >> 8, type & 0xff], 12);
+      a.say(retagged(inner));
+    }
+    expect([...b.take(), ...c.take()]).toEqual([]);
+    expect(port.counts.dropped.vlan).toBe(2);
+  });
+
   test.each([
     [{}, 'in one VLAN or more'],
     [{ untagged: 0 }, 'from 1 to 4094'],
@@ -214,6 +231,24 @@ describe('a filter for one station', () => {
     return bytes;
   }
 
+  /** A packet of IPv6 with extensions of 8 bytes each before what it carries. */
+  function behind(bytes: Uint8Array, extensions: readonly number[], protocol: number): Uint8Array {
+    const headers = [...extensions.slice(1), protocol].flatMap((next) => [
+      next,
+      0,
+      1,
+      4,
+      0,
+      0,
+      0,
+      0,
+    ]);
+    const made = Uint8Array.from([...bytes.subarray(0, 54), ...headers, ...bytes.subarray(54)]);
+    made[20] = extensions[0]!;
+    new DataView(made.buffer).setUint16(18, made.length - 54);
+    return made;
+  }
+
   function passes(bytes: Uint8Array, addresses: readonly string[] = ADDRESSES): boolean {
     return new StationFilter(MAC_A, addresses).passes(bytes);
   }
@@ -228,6 +263,20 @@ describe('a filter for one station', () => {
     [
       'DHCP',
       packet({ protocol: 'udp', sourceAddress: [0, 0, 0, 0], sourcePort: 68, targetPort: 67 }),
+    ],
+    [
+      'DHCP from its address',
+      packet({ protocol: 'udp', sourceAddress: [10, 0, 0, 1], sourcePort: 68, targetPort: 67 }),
+    ],
+    [
+      'DHCPv6',
+      packet({
+        version: 6,
+        protocol: 'udp',
+        sourceAddress: LINK_LOCAL,
+        sourcePort: 546,
+        targetPort: 547,
+      }),
     ],
     ['a neighbour solicitation without an address', icmp6(135, new Array(16).fill(0))],
     ['a neighbour advertisement of itself', icmp6(136, OWN_V6, OWN_V6)],
@@ -248,6 +297,20 @@ describe('a filter for one station', () => {
     [
       'a DHCP server',
       packet({ protocol: 'udp', sourceAddress: [0, 0, 0, 0], sourcePort: 67, targetPort: 68 }),
+    ],
+    [
+      'the same from its address',
+      packet({ protocol: 'udp', sourceAddress: [10, 0, 0, 1], sourcePort: 67, targetPort: 68 }),
+    ],
+    [
+      'a server of DHCPv6',
+      packet({
+        version: 6,
+        protocol: 'udp',
+        sourceAddress: LINK_LOCAL,
+        sourcePort: 547,
+        targetPort: 546,
+      }),
     ],
     ['ARP about another IP address', arp(MAC_A, [10, 0, 0, 2])],
     ['ARP about another MAC address', arp(MAC_B, [10, 0, 0, 1])],
@@ -271,6 +334,11 @@ describe('a filter for one station', () => {
       ),
     ],
     ['a router advertisement', icmp6(134, LINK_LOCAL)],
+    [
+      'the same behind more options than are looked behind',
+      behind(icmp6(134, LINK_LOCAL), new Array(9).fill(60), 58),
+    ],
+    ['the same behind options in a fragment', behind(icmp6(134, LINK_LOCAL), [44, 60], 58)],
     ['a fragment of ICMPv6', icmp6(128, OWN_V6, [], 8).fill(44, 20, 21)],
     ['a ping from another address', icmp6(128, v6('fd000000000000000000000000000002'))],
     ['an unknown type of frame', packet().fill(0x99, 12, 13)],
@@ -284,6 +352,9 @@ describe('a filter for one station', () => {
     expect(passes(arp(MAC_A, [1, 2, 3, 4]), [])).toBe(true);
     expect(passes(arp(MAC_B, [1, 2, 3, 4]), [])).toBe(false);
     expect(passes(packet({ source: MAC_B }), [])).toBe(false);
+    const spoofed = arp(MAC_B, [1, 2, 3, 4]);
+    expect(passes(retagged(spoofed), [])).toBe(false);
+    expect(passes(retagged(retagged(retagged(spoofed))), [])).toBe(false);
   });
 
   test('counts what it stops at its port, and teaches the switch nothing', () => {

@@ -110,6 +110,8 @@ test('frames go both ways, and both ends say what they are', async () => {
   await host.finish(front.close());
   expect(front.info.carrier).toBe(false);
   expect(front.send(up)).toBe(0);
+  // The back end hears of it a little later.
+  await host.settle();
   expect(vif.send(down)).toBe(0);
   await end(host, guest, [device]);
 });

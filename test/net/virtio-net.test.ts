@@ -125,6 +125,13 @@ test('a checksum of a protocol that nobody here knows is computed', () => {
   expect(sum).toBe(0xffff);
 });
 
+test('a checksum that comes out as 0 is written as UDP does, whose 0 says that there is none', () => {
+  const bytes = new Uint8Array(60);
+  bytes.set([0xff, 0xff], 40);
+  completePartialChecksum(bytes, 34, 50);
+  expect([...bytes.subarray(50, 52)]).toEqual([0xff, 0xff]);
+});
+
 test('a header that makes no sense is refused', () => {
   const bytes = packet();
   const wrong = [

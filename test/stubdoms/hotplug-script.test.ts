@@ -45,13 +45,13 @@ const key = (name: string) => store.readIfPresent(`${BACK}/${name}`);
 
 test('without a device the switch is the network, whatever it is called', async () => {
   await store.write(`${BACK}/bridge`, 'lan.10');
-  expect(await run('online', 'pvt-none')).toEqual({ code: 0, error: '' });
+  expect(await run('online', 'pvh-none')).toEqual({ code: 0, error: '' });
   expect(await key('hotplug-status')).toBe('connected');
-  expect((await run('offline', 'pvt-none')).code).toBe(0);
+  expect((await run('offline', 'pvh-none')).code).toBe(0);
 });
 
 test('what libxl never asks for is refused', async () => {
-  const { code, error } = await run('dance', 'pvt-none');
+  const { code, error } = await run('dance', 'pvh-none');
   expect([code, error]).toEqual([1, expect.stringContaining("unknown command 'dance'")]);
   expect(await key('hotplug-status')).toBe('error');
 });
@@ -63,38 +63,38 @@ describe.skipIf(missing !== undefined)(missing ?? 'a TAP device', () => {
   const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8' });
 
   beforeEach(() => {
-    tap = TapInterface.open(native, { name: 'pvt0' });
-    ip('link', 'add', 'pvtbr', 'type', 'bridge');
+    tap = TapInterface.open(native, { name: 'pvh0' });
+    ip('link', 'add', 'pvhbr', 'type', 'bridge');
   });
 
   afterEach(() => {
     tap.close();
-    ip('link', 'delete', 'pvtbr');
+    ip('link', 'delete', 'pvhbr');
   });
 
   test('gets its name, its MTU and its place in the bridge, and is up', async () => {
-    await store.write(`${BACK}/bridge`, 'pvtbr');
-    await store.write(`${BACK}/vifname`, 'pvtguest');
+    await store.write(`${BACK}/bridge`, 'pvhbr');
+    await store.write(`${BACK}/vifname`, 'pvhguest');
     await store.write(`${BACK}/mtu`, '1400');
-    expect(await run('online', 'pvt0')).toEqual({ code: 0, error: '' });
+    expect(await run('online', 'pvh0')).toEqual({ code: 0, error: '' });
     expect(await key('hotplug-status')).toBe('connected');
-    const shown = ip('link', 'show', 'pvtguest');
-    expect(shown).toMatch(/<[^>]*\bUP\b[^>]*> mtu 1400 .*master pvtbr/);
+    const shown = ip('link', 'show', 'pvhguest');
+    expect(shown).toMatch(/<[^>]*\bUP\b[^>]*> mtu 1400 .*master pvhbr/);
     expect(shown).toContain('fe:ff:ff:ff:ff:ff');
   });
 
   test('has no bridge where there is none of the name, and xl hears of it', async () => {
-    await store.write(`${BACK}/bridge`, 'pvtother');
-    const { code, error } = await run('online', 'pvt0');
-    expect([code, error]).toEqual([1, expect.stringContaining('there is no bridge pvtother')]);
+    await store.write(`${BACK}/bridge`, 'pvhother');
+    const { code, error } = await run('online', 'pvh0');
+    expect([code, error]).toEqual([1, expect.stringContaining('there is no bridge pvhother')]);
     expect([await key('hotplug-status'), await key('hotplug-error')]).toEqual([
       'error',
-      'there is no bridge pvtother',
+      'there is no bridge pvhother',
     ]);
   });
 
   test('is up without a bridge where none is asked for', async () => {
-    expect((await run('add', 'pvt0')).code).toBe(0);
-    expect(ip('link', 'show', 'pvt0')).toMatch(/<[^>]*\bUP\b/);
+    expect((await run('add', 'pvh0')).code).toBe(0);
+    expect(ip('link', 'show', 'pvh0')).toMatch(/<[^>]*\bUP\b/);
   });
 });

@@ -18,7 +18,8 @@ import { NetbackWorld, type RealGuest } from './netback-world.ts';
 
 const missing = missingForTaps();
 const title = missing === undefined ? 'netback' : `skipped: ${missing}`;
-const interfaces = () => readdirSync('/sys/class/net');
+/** Those of these tests: others may run at the same time. */
+const interfaces = () => readdirSync('/sys/class/net').filter((name) => /^(pvn|vif)/.test(name));
 const RANGE = '10.87.3.0/24';
 
 describe.skipIf(missing !== undefined)(title, () => {
@@ -92,8 +93,8 @@ describe.skipIf(missing !== undefined)(title, () => {
 
   test('guests in the switch lease addresses, ping the server and each other, and speak TCP', async () => {
     await startSwitch(RANGE);
-    const a = await add('pvta', MAC_A, {}, { queues: 2, pagesMax: 800 });
-    const b = await add('pvtb', MAC_B);
+    const a = await add('pvna', MAC_A, {}, { queues: 2, pagesMax: 800 });
+    const b = await add('pvnb', MAC_B);
     world.pump();
     const [ofA, ofB] = [await lease(a), await lease(b)];
     expect([ofA, ofB].every((address) => /^10\.87\.3\.\d+\/24$/.test(address))).toBe(true);
@@ -107,21 +108,21 @@ describe.skipIf(missing !== undefined)(title, () => {
 
   test('a guest that was given an address gets it by DHCP, and may use no other', async () => {
     await startSwitch(RANGE);
-    const a = await add('pvta', MAC_A, { ip: '10.87.3.77' });
-    const b = await add('pvtb', MAC_B);
+    const a = await add('pvna', MAC_A, { ip: '10.87.3.77' });
+    const b = await add('pvnb', MAC_B);
     world.pump();
     expect(await lease(a)).toBe('10.87.3.77/24');
     expect(await lease(b, '-r', '10.87.3.77')).not.toBe('10.87.3.77/24');
     await b.space.run('busybox ping -c 1 -W 5 10.87.3.77');
-    await a.space.run('ip address flush dev pvta && ip address add 10.87.3.78/24 dev pvta');
+    await a.space.run('ip address flush dev pvna && ip address add 10.87.3.78/24 dev pvna');
     await expect(a.space.run('busybox ping -c 1 -W 1 10.87.3.1')).rejects.toThrow();
   });
 
   test('guests of different VLANs do not hear each other, those of one do', async () => {
     await startSwitch();
-    const a = await add('pvta', MAC_A, { bridge: 'lan.10' });
-    const b = await add('pvtb', MAC_B, { bridge: 'lan.20' });
-    const c = await add('pvtc', (MAC_B + 1) as MacAddress, { bridge: 'lan.10' });
+    const a = await add('pvna', MAC_A, { bridge: 'lan.10' });
+    const b = await add('pvnb', MAC_B, { bridge: 'lan.20' });
+    const c = await add('pvnc', (MAC_B + 1) as MacAddress, { bridge: 'lan.10' });
     world.pump();
     for (const [number, { space, tap }] of [a, b, c].entries()) {
       await space.run(`ip address add 10.87.3.${number + 2}/24 dev ${tap.name}`);
@@ -132,8 +133,8 @@ describe.skipIf(missing !== undefined)(title, () => {
 
   test('leases last when the service is killed, and the guests go on', async () => {
     await startSwitch(RANGE);
-    const a = await add('pvta', MAC_A);
-    const b = await add('pvtb', MAC_B);
+    const a = await add('pvna', MAC_A);
+    const b = await add('pvnb', MAC_B);
     world.pump();
     const [ofA, ofB] = [await lease(a), (await lease(b)).replace('/24', '')];
     await a.space.run(`busybox ping -c 1 -W 5 ${ofB}`);
@@ -145,17 +146,17 @@ describe.skipIf(missing !== undefined)(title, () => {
       await a.space.run(`busybox ping -c 1 -W 5 ${ofB}`);
     }
     // Who comes now must not get what somebody has, even if it asks for it.
-    const c = await add('pvtc', (MAC_B + 1) as MacAddress);
+    const c = await add('pvnc', (MAC_B + 1) as MacAddress);
     expect(await lease(c, '-r', ofB)).not.toBe(`${ofB}/24`);
     expect(await lease(a)).toBe(ofA);
   });
 
   test('TCP goes on while the service is killed again and again', async () => {
     await startSwitch();
-    const a = await add('pvta', MAC_A);
-    const b = await add('pvtb', MAC_B);
-    await a.space.run('ip address add 10.87.3.2/24 dev pvta');
-    await b.space.run('ip address add 10.87.3.3/24 dev pvtb');
+    const a = await add('pvna', MAC_A);
+    const b = await add('pvnb', MAC_B);
+    await a.space.run('ip address add 10.87.3.2/24 dev pvna');
+    await b.space.run('ip address add 10.87.3.3/24 dev pvnb');
     world.pump();
     let isDone = false;
     const done = transfer(a, b.space, '10.87.3.3').finally(() => {
@@ -186,11 +187,11 @@ describe.skipIf(missing !== undefined)(title, () => {
 
     test('a guest speaks with the host, in segments that nobody cuts', async () => {
       await startTaps();
-      const guest = await add('pvta', MAC_A);
+      const guest = await add('pvna', MAC_A);
       const host = await hostSide(guest, '10.87.3.1/24', 'fd87::1/64');
       try {
-        await guest.space.run('ip address add 10.87.3.2/24 dev pvta');
-        await guest.space.run('ip address add fd87::2/64 dev pvta nodad');
+        await guest.space.run('ip address add 10.87.3.2/24 dev pvna');
+        await guest.space.run('ip address add fd87::2/64 dev pvna nodad');
         world.pump();
         await guest.space.run('busybox ping -c 2 -W 5 10.87.3.1');
         await guest.space.run('busybox ping -6 -c 2 -W 5 -s 3000 fd87::1');
@@ -216,6 +217,23 @@ describe.skipIf(missing !== undefined)(title, () => {
       const link = execFileSync('ip', ['link', 'show', name], { encoding: 'utf8' });
       expect(link).toContain('mtu 1400');
       expect(link).not.toMatch(/[<,]UP[,>]/);
+      await world.destroy(guest, [device]);
+      await world.settle();
+      expect(existsSync(`/sys/class/net/${name}`)).toBe(false);
+    });
+
+    test('goes with a guest that never connected, also when the service was killed meanwhile', async () => {
+      const first = await startTaps();
+      const guest = await world.guest();
+      const keys = { mac: '00:16:3e:00:00:0a', handle: '0' };
+      const device = await world.attach(guest, 'vif', 0, keys);
+      await world.settle();
+      const name = `vif${guest.domid}.0`;
+      world.killService();
+      first.die();
+      await startTaps();
+      await world.settle();
+      expect(existsSync(`/sys/class/net/${name}`)).toBe(true);
       await world.destroy(guest, [device]);
       await world.settle();
       expect(existsSync(`/sys/class/net/${name}`)).toBe(false);
