@@ -1,7 +1,7 @@
 /** The console daemon as a domain of its own, with a relay in dom0, either of which is killed under load. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Guest, type GuestType } from '../../scripts/lab/guest.ts';
+import { despiteTripleFaults, Guest, type GuestType } from '../../scripts/lab/guest.ts';
 import { Host, PARAVANE } from '../../scripts/lab/host.ts';
 import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
@@ -16,11 +16,12 @@ import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { countsWhole, flood, floodEnd } from './console-flood.ts';
 import { ownLab } from './shared-lab.ts';
 
-const LIMIT_MS = 120_000;
+/** To show what a viewer has missed takes an emulated machine longer than to answer. */
+const LIMIT_MS = 300_000;
 /** Emulated, a domain that is made again takes its time. */
 const REMAKE_LIMIT_MS = 300_000;
 const FLOOD_LIMIT_MS = 600_000;
-const FLOOD_LINES = 50_000;
+const FLOOD_LINES = 30_000;
 
 const CONSOLE_DOMAIN = stubDomains.find(({ name }) => name === 'xenconsoled') as StubDomain;
 const { name: NAME } = CONSOLE_DOMAIN;
@@ -90,53 +91,62 @@ async function destroyDomain(): Promise<void> {
 
 const killRelay = () => host.restart('console-relay', 'SIGKILL', '--log', 'all');
 
+/** All that a guest's console is asked for. The guest is gone in the end. */
+async function talk(type: GuestType, name: string): Promise<void> {
+  const log = logOf(name);
+  const domid = await host.lab.run(['xl', 'domid', NAME]);
+  expect(await host.foreignParts()).toEqual([]);
+  const guest = await makeGuest(type, name);
+  await guest.shows(/guest# /);
+  expect(
+    await host.lab.run(`xenstore-read /local/domain/$(xl domid ${name})/console/backend-id`),
+  ).toBe(domid);
+  await guest.type('echo seen $((40 + 2)) times', /seen 42 times/);
+  guest.console().write('\x1d');
+  await guest.console().exit;
+
+  const viewer = view('node', PARAVANE, 'console', name);
+  await viewer.waitFor(/attached/, LIMIT_MS);
+  await say(viewer, 'echo $((6 * 7)) is the answer', /42 is the answer/);
+
+  viewer.write(`${flood(FLOOD_LINES)}\r`);
+  await viewer.waitFor(/FLOOD-BEGIN/, LIMIT_MS);
+  // To show all of it would take the emulated machine longer than to log it.
+  viewer.write('\x1d');
+  await viewer.exit;
+  await grows(log);
+  await destroyDomain();
+  await grows(log);
+  await killRelay();
+  await grows(log);
+  await destroyDomain();
+  await floodEnd(host.lab, log, FLOOD_LIMIT_MS);
+  expect(await countsWhole(host.lab, log, FLOOD_LINES)).toBe('whole');
+  expect(await host.lab.run(['xl', 'domid', NAME])).toBe(domid);
+
+  const next = view('node', PARAVANE, 'console', name);
+  await next.waitFor(/FLOOD-END/, LIMIT_MS);
+  await say(next, 'echo $((6 * 8)) is another', /48 is another/);
+  const late = view('xl', 'console', name);
+  await say(late, 'echo $((6 * 9)) is a third', /54 is a third/);
+  late.write('\x1d');
+  await late.exit;
+  await guest.destroy();
+  await next.waitFor(/the console is over/, LIMIT_MS);
+  expect((await next.exit).code).toBe(0);
+}
+
 test.each<GuestType>(['pv', 'pvh'])(
   'a %s guest has its console in the domain: xl console, paravane console, and a log that is whole whatever is killed',
   async (type) => {
     const name = `talker-${type}`;
-    const log = logOf(name);
-    const domid = await host.lab.run(['xl', 'domid', NAME]);
-    expect(await host.foreignParts()).toEqual([]);
-    const guest = await makeGuest(type, name);
-    await guest.shows(/guest# /);
-    expect(
-      await host.lab.run(`xenstore-read /local/domain/$(xl domid ${name})/console/backend-id`),
-    ).toBe(domid);
-    await guest.type('echo seen $((40 + 2)) times', /seen 42 times/);
-    guest.console().write('\x1d');
-    await guest.console().exit;
-
-    const viewer = view('node', PARAVANE, 'console', name);
-    await viewer.waitFor(/attached/, LIMIT_MS);
-    await say(viewer, 'echo $((6 * 7)) is the answer', /42 is the answer/);
-
-    viewer.write(`${flood(FLOOD_LINES)}\r`);
-    await viewer.waitFor(/FLOOD-BEGIN/, LIMIT_MS);
-    // To show all of it would take the emulated machine longer than to log it.
-    viewer.write('\x1d');
-    await viewer.exit;
-    await grows(log);
-    await destroyDomain();
-    await grows(log);
-    await killRelay();
-    await grows(log);
-    await destroyDomain();
-    await floodEnd(host.lab, log, FLOOD_LIMIT_MS);
-    expect(await countsWhole(host.lab, log, FLOOD_LINES)).toBe('whole');
-    expect(await host.lab.run(['xl', 'domid', NAME])).toBe(domid);
-
-    const next = view('node', PARAVANE, 'console', name);
-    await next.waitFor(/FLOOD-END/, LIMIT_MS);
-    await say(next, 'echo $((6 * 8)) is another', /48 is another/);
-    const late = view('xl', 'console', name);
-    await say(late, 'echo $((6 * 9)) is a third', /54 is a third/);
-    late.write('\x1d');
-    await late.exit;
-    await guest.destroy();
-    await next.waitFor(/the console is over/, LIMIT_MS);
-    expect((await next.exit).code).toBe(0);
+    await despiteTripleFaults(
+      host.lab,
+      () => talk(type, name),
+      () => host.lab.attempt(['xl', 'destroy', name]),
+    );
   },
-  1_500_000,
+  2_400_000,
 );
 
 test('nothing of the guests is left', async () => {
