@@ -1,5 +1,6 @@
 /** The one lab that all tests on real Xen share. Whoever asks first boots it. */
 import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
+import { tripleFaulted } from '../../scripts/lab/guest.ts';
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -35,6 +36,26 @@ export async function ownLab(): Promise<Lab> {
   booting = undefined;
   starting = undefined;
   return Lab.boot(MACHINE_DEFAULTS, narrator);
+}
+
+const OWN_LAB_ATTEMPTS = 3;
+
+/**
+ * Does `work` in a lab that nobody else has, and again in another one where it has failed and the
+ * emulator has ended a domain by a triple fault, which may have been one that nobody makes anew.
+ */
+export async function inOwnLab(work: (lab: Lab) => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const lab = await ownLab();
+    try {
+      return await work(lab);
+    } catch (error) {
+      if (attempt === OWN_LAB_ATTEMPTS || !(await tripleFaulted(lab))) throw error;
+      console.error(`${error}\na triple fault: begins again`);
+    } finally {
+      await lab.close();
+    }
+  }
 }
 
 let starting: Promise<Host> | undefined;

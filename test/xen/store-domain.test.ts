@@ -10,7 +10,7 @@ import { Prng } from '../../src/base/prng.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { KEPT_IMAGE, KeptStore } from './kept-store.ts';
-import { ownLab } from './shared-lab.ts';
+import { inOwnLab } from './shared-lab.ts';
 import { StubDomain } from './stub-domain.ts';
 import { goesOn, hasMetNoError, workingGuest } from './working-guest.ts';
 
@@ -51,8 +51,7 @@ test(
     await buildImage('stubdoms/xenstored/unikernel.ts', image);
     await buildImage('test/unikernel/other-xenstored-bundle.ts', other);
     await buildImage('stubdoms/echo/unikernel.ts', file('echo'));
-    const lab = await ownLab();
-    try {
+    await inOwnLab(async (lab) => {
       await lab.run(['cp', image, KEPT_IMAGE]);
       const host = await Host.startOnKeptStore(lab, KEPT_IMAGE);
       expect(await host.foreignParts()).toEqual([]);
@@ -95,9 +94,7 @@ test(
       await store.destroy();
       expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(`${domid}\n`);
       expect(await host.stop()).toEqual([0, 0, 0]);
-    } finally {
-      await lab.close();
-    }
+    });
   },
   TEST_LIMIT_MS,
 );

@@ -25,7 +25,7 @@ import {
   unikernel,
   withFiles,
 } from './driver-domain.ts';
-import { ownLab } from './shared-lab.ts';
+import { inOwnLab } from './shared-lab.ts';
 import { attachAndDetach, pauseAndUnpause, rename } from './toolstack-commands.ts';
 
 const TEST_LIMIT_MS = 2_400_000;
@@ -151,8 +151,7 @@ test(
   'guests live on a store domain and a driver domain, which is destroyed under load',
   async () => {
     const images = await buildImages();
-    const lab = await ownLab();
-    try {
+    await inOwnLab(async (lab) => {
       const host = await Host.startOnStoreDomain(lab, images.xenstored);
       expect(await servicesInDom0(host)).toEqual([]);
       const before = await host.traces();
@@ -162,9 +161,7 @@ test(
       await storage.shutdown();
       expect(await servicesInDom0(host)).toEqual([]);
       expect(await host.leftovers(before)).toEqual([]);
-    } finally {
-      await lab.close();
-    }
+    });
   },
   TEST_LIMIT_MS,
 );

@@ -23,7 +23,7 @@ import {
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { DriverDomain, linuxWithDisks, servedDisk, withFiles } from './driver-domain.ts';
 import { KEPT_IMAGE, KeptStore } from './kept-store.ts';
-import { ownLab } from './shared-lab.ts';
+import { inOwnLab } from './shared-lab.ts';
 import {
   bothGoOn,
   bothHaveMetNoError,
@@ -171,8 +171,7 @@ test(
     console.error(`the four domains are destroyed by seed ${seed} (PARAVANE_SEED)`);
     const image = join(scratch.path, 'xenstored.elf');
     await buildImage('stubdoms/xenstored/unikernel.ts', image);
-    const lab = await ownLab();
-    try {
+    await inOwnLab(async (lab) => {
       await lab.run(['cp', image, KEPT_IMAGE]);
       const host = await Host.startKeptStore(lab, KEPT_IMAGE);
       const before = await host.traces();
@@ -195,9 +194,7 @@ test(
       await host.end('console-relay');
       expect(await host.leftovers(before)).toEqual([]);
       expect(await host.stop()).toEqual([0]);
-    } finally {
-      await lab.close();
-    }
+    });
   },
   TEST_LIMIT_MS,
 );

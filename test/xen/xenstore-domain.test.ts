@@ -8,7 +8,7 @@ import { buildImage } from '../../src/dom0/image/image.ts';
 import { XENSTORE_DEVICE } from '../../src/node/xenstore-device.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
 import { OFFER_PATH, PEER_PATH } from '../unikernel/two-domains.ts';
-import { ownLab } from './shared-lab.ts';
+import { inOwnLab } from './shared-lab.ts';
 
 const LIMIT_MS = 120_000;
 
@@ -54,8 +54,7 @@ test('a stub domain is xenstored for dom0, its tools and a guest, also after it 
   await buildImage('stubdoms/xenstored/unikernel.ts', next);
   await buildImage('test/unikernel/failing-xenstored-bundle.ts', image);
   await buildImage('test/unikernel/granter-bundle.ts', granter);
-  const lab = await ownLab();
-  try {
+  await inOwnLab(async (lab) => {
     await startStoreDomain(lab, image);
     expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(
       await lab.run('xl domid Xenstore'),
@@ -98,7 +97,5 @@ test('a stub domain is xenstored for dom0, its tools and a guest, also after it 
     await watcher.waitFor(/@introduceDomain.*@introduceDomain.*@releaseDomain/s, LIMIT_MS);
     await watcher.stop();
     expect((await lab.attempt(['xenstore-ls', home])).code).toBe(1);
-  } finally {
-    await lab.close();
-  }
+  });
 });
