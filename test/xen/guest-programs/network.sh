@@ -31,7 +31,8 @@ net_traffic() {
   until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done
   ip link set eth0 up
   udhcpc -i eth0 -q -f -t 20 -n -s /tmp/use || echo "NET-ERROR no lease"
-  nc -l -p 7000 | take_lines &
+  # With nothing more to send it would close its half, and the other nc would end for that.
+  tail -f /dev/null | nc -l -p 7000 | take_lines &
   echo "NET-ADDRESS $(ip -4 address show dev eth0 | sed -n 's/.*inet \([0-9.]*\).*/\1/p')"
   until [ -s /tmp/peer ]; do sleep 0.5; done
   send_lines | nc "$(cat /tmp/peer)" 7000
