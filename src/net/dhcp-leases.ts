@@ -111,10 +111,10 @@ export class DhcpLeases {
   }
 
   private choose(mac: MacAddress, wanted: number | undefined): number | undefined {
-    for (const isGood of [this.isFree, this.isDeclined]) {
-      for (const address of this.candidates(mac, wanted)) {
-        if (isGood.call(this, address, mac)) return address;
-      }
+    const free = (address: number) => this.isFree(address, mac);
+    const declined = (address: number) => this.isDeclined(address, mac);
+    for (const isGood of [free, declined]) {
+      for (const address of this.candidates(mac, wanted)) if (isGood(address)) return address;
     }
     return undefined;
   }

@@ -27,7 +27,7 @@ export function statisticsText(statistics: NetStatistics): string {
 
 const areNumbers = (counts: object) =>
   Object.entries(counts).every(
-    ([name, count]) => /^[a-z]{1,20}$/.test(name) && typeof count === 'number',
+    ([name, count]) => /^([a-z]{1,20}|\d)$/.test(name) && typeof count === 'number',
   );
 
 /** Reads a node that `statisticsText` filled, perhaps in another domain. Throws EINVAL for anything else. */
@@ -35,12 +35,12 @@ export function parseStatistics(text: string): NetStatistics {
   const operation = 'read the statistics of an interface';
   try {
     const found = JSON.parse(text) as NetStatistics;
-    const { counts, port } = found;
+    const { counts, port, connected_ms, queues } = found;
     const passed = [counts.sent, counts.received, port.in, port.out];
     const isWhole = passed.every(
       ({ frames, bytes }) => typeof frames === 'number' && typeof bytes === 'number',
     );
-    const all = [...passed, counts.dropped, port.dropped];
+    const all = [...passed, counts.dropped, port.dropped, [connected_ms, queues]];
     if (isWhole && all.every(areNumbers)) return found;
   } catch (error) {
     throw new XenError('EINVAL', operation, 'they make no sense', error);

@@ -212,6 +212,7 @@ export class RelayConnection implements StreamCarrier {
       this.ready();
     });
   }
+
   /** Whether nothing of it is left. */
   private writeUnsent(): boolean {
     const sent = this.parts.stream.write(this.unsent);

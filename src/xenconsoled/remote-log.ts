@@ -17,8 +17,8 @@ export const RELAY_PATIENCE_MS = 60_000;
 export const KEPT_BYTES_MAX = 1 << 18;
 
 /**
- * How long nothing is printed before the relay is told that its note is of no use any more. Where a ring
- * goes on, the next index says so, too; to say it after each batch would wake dom0 a second time for it.
+ * The relay is told at most so often that its note is of no use any more. Where a ring goes on, the next
+ * index says so, too; to say it after each batch would wake dom0 a second time for it.
  */
 export const REST_MS = 1_000;
 

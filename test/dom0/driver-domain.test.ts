@@ -161,24 +161,18 @@ describe('a driver domain that is kept', () => {
     await end();
   });
 
-  test('is not made again when it was shut down', async () => {
-    driver.domain!.boot.domain.shutdown(SHUTDOWN_poweroff);
-    await host.settle(60_000);
-    expect(driver.made).toHaveLength(1);
-    expect(driver.domain).toBeUndefined();
-    expect(await host.exists('/tool/paravane')).toBe(false);
-    await end();
-  });
-
-  test('that was shut down is destroyed as soon as that can be done', async () => {
-    driver.refusedEnds = 2;
-    driver.domain!.boot.domain.shutdown(SHUTDOWN_poweroff);
-    await host.settle(60_000);
-    expect(driver.made).toHaveLength(1);
-    expect(driver.domain).toBeUndefined();
-    expect(await host.exists('/tool/paravane')).toBe(false);
-    await end();
-  });
+  test.each([0, 2])(
+    'is destroyed when it was shut down, after %i tries that failed, and not made again',
+    async (refused) => {
+      driver.refusedEnds = refused;
+      driver.domain!.boot.domain.shutdown(SHUTDOWN_poweroff);
+      await host.settle(60_000);
+      expect(driver.made).toHaveLength(1);
+      expect(driver.domain).toBeUndefined();
+      expect(await host.exists('/tool/paravane')).toBe(false);
+      await end();
+    },
+  );
 
   test('is left to whoever saves it', async () => {
     driver.domain!.boot.domain.shutdown(SHUTDOWN_suspend);

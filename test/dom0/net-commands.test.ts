@@ -202,6 +202,8 @@ test('statistics of a driver domain that are none are not shown', () => {
     const text = JSON.stringify({ ...right, counts });
     expect(() => parseStatistics(text)).toThrow(/they make no sense|there are no counts/);
   }
+  const text = JSON.stringify({ ...right, queues: '\x1b[2J' });
+  expect(() => parseStatistics(text)).toThrow('there are no counts');
 });
 
 describe('capture', () => {
