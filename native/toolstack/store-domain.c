@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #include <xen/sys/xenbus_dev.h>
 
 #define BACKEND_DEVICE "/dev/xen/xenbus_backend"
+#define LOCK_FILE "/run/paravane-store-program.lock"
 #define KIB_PER_MIB 1024UL
 /* The kernel of stub domains uses no more. */
 #define MEMORY_MIB_MAX 1024
@@ -67,6 +69,29 @@ const xc_domaininfo_t *find_domain(xc_interface *xen, bool (*matches)(const xc_d
 }
 
 static bool is_store(const xc_domaininfo_t *info) { return info->flags & XEN_DOMINF_xs_domain; }
+
+static bool is_unfinished(const xc_domaininfo_t *info) {
+    return memcmp(info->handle, UNFINISHED_HANDLE, sizeof(xen_domain_handle_t)) == 0;
+}
+
+/* Destroys what a program that was killed has left half made. */
+static bool discard_unfinished(xc_interface *xen) {
+    for (;;) {
+        const xc_domaininfo_t *info = find_domain(xen, is_unfinished);
+
+        if (info == NULL) return true;
+        if (xc_domain_destroy(xen, info->domain) != 0) {
+            return failed("Xen does not destroy a domain that is half made");
+        }
+    }
+}
+
+/* It is whole from here on. */
+static bool finish(xc_interface *xen, uint32_t domid) {
+    xen_domain_handle_t handle = {0};
+
+    return xc_domain_sethandle(xen, domid, handle) == 0 || failed("Xen does not name the store domain");
+}
 
 /* -- dom0's kernel as a client -- */
 
@@ -118,6 +143,18 @@ static bool prepare(xc_interface *xen, struct xc_dom_image *image, const struct 
     return true;
 }
 
+/* Asked first, as Xen itself says no more than that it does not make the domain. */
+static bool host_has_pvh(xc_interface *xen) {
+    const uint32_t needed = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
+    xc_physinfo_t host = {0};
+
+    if (xc_physinfo(xen, &host) != 0) return failed("cannot ask Xen about this host");
+    errno = 0;
+    return (host.capabilities & needed) == needed ||
+           failed("a store domain is PVH, which needs hardware virtualisation with nested paging "
+                  "(AMD-V with NPT, VT-x with EPT): Xen has none on this host");
+}
+
 /* A domain that has ended has its domid until all of its memory is free. */
 static bool create_soon(xc_interface *xen, struct xen_domctl_createdomain *config, uint32_t *domid) {
     for (unsigned looks = 0; xc_domain_create(xen, domid, config) != 0; looks++) {
@@ -138,6 +175,7 @@ static bool create(xc_interface *xen, const struct request *request, uint32_t *d
         .grant_opts = XEN_DOMCTL_GRANT_version(1),
         .arch.emulation_flags = XEN_X86_EMU_LAPIC,
     };
+    memcpy(config.handle, UNFINISHED_HANDLE, sizeof config.handle);
     const unsigned long limit_kib =
         request->memory_mib * KIB_PER_MIB + X86_HVM_NR_SPECIAL_PAGES * XC_PAGE_SIZE / 1024;
 
@@ -203,7 +241,7 @@ static bool equip(xc_interface *xen, int backend, struct xc_dom_image *image,
         xc_domain_unpause(xen, domid) != 0) {
         return failed("Xen does not let the store domain run");
     }
-    return true;
+    return finish(xen, domid);
 }
 
 static bool start(xc_interface *xen, const struct request *request) {
@@ -215,7 +253,7 @@ static bool start(xc_interface *xen, const struct request *request) {
     struct xc_dom_image *image = xc_dom_allocate(xen, NULL, NULL);
     if (image == NULL) {
         failed("there is no memory");
-    } else if (prepare(xen, image, request)) {
+    } else if (host_has_pvh(xen) && prepare(xen, image, request)) {
         domid = wanted_domid(xen, backend);
         const bool created = create(xen, request, &domid);
         done = created && equip(xen, backend, image, request, domid);
@@ -266,11 +304,19 @@ static bool number(const char *text, unsigned long min, unsigned long max, unsig
     return false;
 }
 
+/* Until the process ends: a second one would take what the first is making for half made. */
+static bool lock(void) {
+    const int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    return (fd >= 0 && flock(fd, LOCK_EX) == 0) || failed("cannot lock " LOCK_FILE);
+}
+
 static bool run(xc_interface *xen, int count, char **words) {
     struct request request;
     unsigned long domid;
 
-    if (count == 2 && strcmp(words[1], "find") == 0) return show(xen);
+    if (!lock()) return false;
+    if (count == 2 && strcmp(words[1], "find") == 0) return discard_unfinished(xen) && show(xen);
     if (count == 3 && strcmp(words[1], "destroy") == 0) {
         return number(words[2], 1, DOMID_FIRST_RESERVED - 1, &domid) && destroy(xen, domid);
     }
@@ -280,6 +326,7 @@ static bool run(xc_interface *xen, int count, char **words) {
             !number(words[4], JOURNAL_PAGES_MIN, JOURNAL_PAGES_MAX, &request.journal_pages)) {
             return false;
         }
+        if (!discard_unfinished(xen)) return false;
         errno = 0;
         if (find_domain(xen, is_store) != NULL) return failed("there is a store domain already");
         return start(xen, &request) && show(xen);

@@ -13,6 +13,12 @@ bool failed(const char *what);
 /* The first domain that lives and for which `matches` holds; NULL where there is none. */
 const xc_domaininfo_t *find_domain(xc_interface *xen, bool (*matches)(const xc_domaininfo_t *));
 
+/*
+ * The handle of a domain that is being made. Who makes it may be killed, and nobody else must take it for
+ * one that is whole. Sixteen characters, as Xen's handles have.
+ */
+#define UNFINISHED_HANDLE "paravane: making"
+
 /* -- The journal's memory: pages of a domain that never runs, journal-domain.c -- */
 
 struct journal {

@@ -12,6 +12,8 @@ export interface MachineOptions {
   readonly memory_mib: number;
   readonly dom0Memory_mib: number;
   readonly cpus: number;
+  /** Of which PVH guests are made. The machine has it unless told otherwise. */
+  readonly hardwareVirtualisation?: boolean | undefined;
   /** Seen as /lab in dom0, for reading and writing. Without, /lab is gone with dom0. */
   readonly shared?: string | undefined;
   /** Added to Xen's command line. */
@@ -58,6 +60,7 @@ function agentFile(): string {
 const escaped = (path: string) => path.replaceAll(',', ',,');
 
 function qemuArgs(options: MachineOptions): string[] {
+  const { hardwareVirtualisation = true } = options;
   const xen = [
     'console=com1 com1=115200,8n1 loglvl=warning',
     `dom0_mem=${options.dom0Memory_mib}M`,
@@ -81,7 +84,7 @@ function qemuArgs(options: MachineOptions): string[] {
     // Without XSAVE and AVX: with them, processes in dom0 now and then found their memory or their
     // registers damaged ("corrupted top size" in xl and in node, a wild pointer in V8) while a guest
     // was running. QEMU 7.2 is new to both.
-    ...['-cpu', 'max,-smap,-rdtscp,-xsave,-avx,-avx2'],
+    ...['-cpu', `max,-smap,-rdtscp,-xsave,-avx,-avx2${hardwareVirtualisation ? '' : ',-svm'}`],
     ...['-smp', String(options.cpus), '-m', String(options.memory_mib)],
     ...['-display', 'none', '-nic', 'none', '-no-reboot', '-nodefaults'],
     ...['-serial', 'stdio'],

@@ -7,7 +7,8 @@ import type { DomZeroProcess } from '../../scripts/lab/process.ts';
 /** Emulated, a domain takes its time to start, and on a loaded machine more. */
 const LIMIT_MS = 200_000;
 
-const TOOL = join(CHECKOUT, 'native/build/Release/store-domain');
+/** What the keeper makes the domain with. */
+export const STORE_PROGRAM = join(CHECKOUT, 'native/build/Release/store-domain');
 /** What the keeper is told to start: a copy in dom0 alone. */
 export const KEPT_IMAGE = '/run/xenstored.elf';
 
@@ -24,11 +25,11 @@ export class KeptStore {
 
   /** The domid of the domain that runs, as Xen has it. */
   async domid(): Promise<number> {
-    return Number((await this.host.lab.run([TOOL, 'find'])).split(' ')[0]);
+    return Number((await this.host.lab.run([STORE_PROGRAM, 'find'])).split(' ')[0]);
   }
 
   async destroyOnly(): Promise<void> {
-    await this.host.lab.run([TOOL, 'destroy', String(await this.domid())]);
+    await this.host.lab.run([STORE_PROGRAM, 'destroy', String(await this.domid())]);
   }
 
   /** Destroys the domain and resolves once another one serves. */

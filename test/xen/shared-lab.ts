@@ -3,7 +3,7 @@ import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
 import { tripleFaulted } from '../../scripts/lab/guest.ts';
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
-import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
+import { MACHINE_DEFAULTS, type MachineOptions } from '../../scripts/lab/machine.ts';
 
 /** Shows every command in dom0 and what it writes, as it happens. */
 const narrator: LabListener = {
@@ -31,11 +31,11 @@ export function sharedLab(): Promise<Lab> {
 }
 
 /** A lab that nobody else has. The shared one ends, and is booted again for whoever asks next. */
-export async function ownLab(): Promise<Lab> {
+export async function ownLab(machine: MachineOptions = MACHINE_DEFAULTS): Promise<Lab> {
   await (await booting)?.close();
   booting = undefined;
   starting = undefined;
-  return Lab.boot(MACHINE_DEFAULTS, narrator);
+  return Lab.boot(machine, narrator);
 }
 
 const OWN_LAB_ATTEMPTS = 3;

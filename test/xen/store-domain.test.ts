@@ -5,12 +5,13 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { Host } from '../../scripts/lab/host.ts';
+import { Host, PARAVANE, startOurs } from '../../scripts/lab/host.ts';
+import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { buildImage } from '../../src/dom0/image/image.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
-import { KEPT_IMAGE, KeptStore } from './kept-store.ts';
-import { inOwnLab } from './shared-lab.ts';
+import { KEPT_IMAGE, KeptStore, STORE_PROGRAM } from './kept-store.ts';
+import { inOwnLab, ownLab } from './shared-lab.ts';
 import { StubDomain } from './stub-domain.ts';
 import { goesOn, hasMetNoError, workingGuest } from './working-guest.ts';
 
@@ -21,6 +22,8 @@ const LIMIT_MS = 200_000;
 const TEST_LIMIT_MS = 1_500_000;
 
 const LANES = 3;
+/** 8 MiB, as the keeper has it unless told otherwise. */
+const JOURNAL_PAGES = 2048;
 
 const scratch = scratchDirectory();
 afterAll(() => scratch.remove());
@@ -95,6 +98,58 @@ test(
       expect(await lab.run('xenstore-read /tool/xenstored/domid')).toBe(`${domid}\n`);
       expect(await host.stop()).toEqual([0, 0, 0]);
     });
+  },
+  TEST_LIMIT_MS,
+);
+
+test(
+  'whoever makes the store domain may be killed at it, and the next one makes it whole',
+  async () => {
+    const image = join(scratch.path, 'late.elf');
+    await buildImage('stubdoms/xenstored/unikernel.ts', image);
+    await inOwnLab(async (lab) => {
+      await lab.run(['cp', image, KEPT_IMAGE]);
+      const start = `${STORE_PROGRAM} start ${KEPT_IMAGE} 32 ${JOURNAL_PAGES}`;
+      // It takes some seconds. Every time it comes a little further.
+      const { stdout } = await lab.attempt(
+        `for tenths in $(seq 1 2 40); do
+           timeout -s KILL $((tenths / 10)).$((tenths % 10)) ${start} >/dev/null 2>&1
+           [ $? = 137 ] && echo killed
+         done`,
+        { timeout_ms: LIMIT_MS },
+      );
+      expect(stdout).toContain('killed');
+      const host = await Host.startKeptStore(lab, KEPT_IMAGE);
+      const domains = await lab.run("xl list | awk 'NR > 1 { print $1, $3 }'");
+      expect(domains.trim().split('\n').slice(1)).toEqual(['Xenstore-journal 8', 'Xenstore 32']);
+      await new KeptStore(host).destroy();
+      expect(await host.stop()).toEqual([0]);
+    });
+  },
+  TEST_LIMIT_MS,
+);
+
+test(
+  'a host without PVH is told so, and its dom0 may still have a xenstored of its own',
+  async () => {
+    const image = join(scratch.path, 'unused.elf');
+    await buildImage('stubdoms/xenstored/unikernel.ts', image);
+    const lab = await ownLab({ ...MACHINE_DEFAULTS, hardwareVirtualisation: false });
+    try {
+      await lab.run('mkdir -p /var/lib/xen /run/xen');
+      const { code, stderr } = await lab.attempt(
+        ['node', PARAVANE, 'run', 'store-domain', '--image', image],
+        { timeout_ms: LIMIT_MS },
+      );
+      expect(stderr).toMatch(/needs hardware virtualisation with nested paging.*Xen has none/);
+      expect(code).toBe(1);
+      const xenstored = await startOurs(lab, 'xenstored');
+      await lab.run('xen-init-dom0');
+      expect(await lab.run("xl list | awk 'NR > 1 { print $1 }'")).toBe('Domain-0\n');
+      expect((await xenstored.stop()).code).toBe(0);
+    } finally {
+      await lab.close();
+    }
   },
   TEST_LIMIT_MS,
 );
