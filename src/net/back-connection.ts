@@ -5,6 +5,7 @@ import {
   XenbusStateReconfiguring,
 } from '../abi/io/xenbus.ts';
 import type { Clock } from '../base/clock.ts';
+import { ProtocolViolation } from '../base/errors.ts';
 import { Holdings } from '../base/holdings.ts';
 import type { EventPort, GrantRef } from '../base/ids.ts';
 import { type EventChannel, type Hypervisor, PAGE_SIZE } from '../hypervisor/contract.ts';
@@ -26,7 +27,13 @@ import {
   readQueue,
 } from './back-keys.ts';
 import { BackReceive } from './back-receive.ts';
-import type { PluggedVif, VifNetwork, VifRequest } from './back-request.ts';
+import {
+  type PluggedVif,
+  parseRate,
+  RATE_KEY,
+  type VifNetwork,
+  type VifRequest,
+} from './back-request.ts';
 import { BackTransmit } from './back-transmit.ts';
 import { BackVif } from './back-vif.ts';
 import { type NetFeature, QUEUES_MAX } from './features.ts';
@@ -54,7 +61,9 @@ export class NetConnection implements BackConnection {
   /** Rings, event channels, and the plug in the network. */
   private readonly held = new Holdings();
   private readonly counts = noCounts();
-  private readonly bucket: TokenBucket | undefined;
+  private readonly bucket: TokenBucket;
+  /** As the toolstack has it. */
+  private rate: string | undefined;
   private readonly multicast = new MulticastFilter();
   /** A former process of this back end was connected to the same rings. */
   private readonly isResumed: boolean;
@@ -67,11 +76,11 @@ export class NetConnection implements BackConnection {
   private readonly began_ms: number;
 
   private constructor(parts: NetConnectionParts, features: FrontFeatures, isResumed: boolean) {
-    const { request, clock } = parts;
+    const { clock } = parts;
     this.parts = parts;
     this.features = features;
     this.began_ms = clock.now_ms();
-    this.bucket = request.rate === undefined ? undefined : new TokenBucket(clock, request.rate);
+    this.bucket = new TokenBucket(clock, undefined);
     this.isResumed = isResumed;
   }
 
@@ -94,12 +103,13 @@ export class NetConnection implements BackConnection {
   }
 
   /**
-   * The guest may want another headroom: it says so by a state of its own; or other groups. Tells the
-   * operator how the interface does, where that is asked.
+   * The guest may want another headroom: it says so by a state of its own; or other groups; and the
+   * operator another rate. Tells the operator how the interface does, where that is asked.
    */
   async refresh(): Promise<void> {
     const { keys } = this.parts;
     await this.takeMulticast();
+    await this.takeNewRate();
     const own = parseXenbusState(await keys.read('state'));
     const peer = parseXenbusState(await keys.readPeer('state'));
     if (peer === XenbusStateReconfiguring && own !== XenbusStateReconfigured) {
@@ -135,6 +145,7 @@ export class NetConnection implements BackConnection {
     await this.connectControl(steering);
     await this.takeHeadroom();
     await this.takeMulticast();
+    await this.takeRate();
     const { scatterGather, offloads } = this.features;
     // Without scatter-gather a frame has to fit one page, whatever headroom is asked for later.
     const mtuOfPage = PAGE_SIZE - HEADROOM_MAX - FRAME_OVERHEAD_BYTES;
@@ -252,6 +263,27 @@ export class NetConnection implements BackConnection {
     // everything passes: too much is heard rather than too little.
     if (this.isResumed || without.has('multicast-control')) return;
     this.multicast.isActive = await readPeerFlag(keys, MULTICAST_KEY);
+  }
+
+  private async takeRate(): Promise<void> {
+    const rate = await this.parts.keys.read(RATE_KEY);
+    if (rate === this.rate) return;
+    this.rate = rate;
+    this.bucket.setRate(parseRate(rate));
+    for (const transmitter of this.transmitters) transmitter.rateChanged();
+  }
+
+  /** One that makes no sense changes nothing, for the guest has not written it. */
+  private async takeNewRate(): Promise<void> {
+    const { log } = this.parts.keys;
+    const former = this.rate;
+    try {
+      await this.takeRate();
+      if (this.rate !== former) log.info('the rate is another', { rate: this.rate ?? 'none' });
+    } catch (error) {
+      if (!(error instanceof ProtocolViolation)) throw error;
+      log.warn('the rate stays as it was', { error: error.message });
+    }
   }
 
   private stallChanged(): void {

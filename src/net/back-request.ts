@@ -23,8 +23,6 @@ export interface VifRequest {
   readonly bridge: string | undefined;
   /** Addresses that the guest was given, as they were configured. */
   readonly addresses: readonly string[];
-  /** How much the guest may send. */
-  readonly rate: ByteRate | undefined;
   /** The guest may only use addresses that it was given. */
   readonly filtered: boolean;
   /** What the toolstack's hotplug script calls the host's side, if not `vif` and the two numbers. */
@@ -53,6 +51,9 @@ export interface VifNetwork {
   end?(isGone: boolean): void;
 }
 
+/** How much the guest may send. The operator may write it at any time. */
+export const RATE_KEY = 'rate';
+
 /** What an interface is called, whatever its network is: as Linux's netback does it. */
 export const vifName = (peer: DomId, devid: string) => `vif${peer}.${devid}`;
 
@@ -71,7 +72,6 @@ export async function vifRequest(keys: DeviceKeys, scripts: boolean): Promise<Vi
     mtu: parseMtu(await keys.read('mtu')),
     bridge: await keys.read('bridge'),
     addresses: addresses.split(/[ ,]+/).filter((address) => address !== ''),
-    rate: parseRate(await keys.read('rate')),
     filtered: (await keys.read(FILTER_KEY)) !== '0',
     name: await keys.read('vifname'),
     scripted,
@@ -93,8 +93,11 @@ function parseMtu(value: string | undefined): number {
   return violated('mtu', `a decimal number from ${MTU_MIN} to ${MTU_MAX}`, value);
 }
 
-/** `BYTES,MICROSECONDS`: so many bytes in each interval of so long. */
-function parseRate(value: string | undefined): ByteRate | undefined {
+/**
+ * What may be sent, from `BYTES,MICROSECONDS`: so many bytes in each interval of so long. Throws
+ * `ProtocolViolation` on anything else.
+ */
+export function parseRate(value: string | undefined): ByteRate | undefined {
   if (value === undefined) return undefined;
   const [, bytes, interval_us] = /^(\d{1,15}),(\d{1,10})$/.exec(value) ?? [];
   const perInterval = Number(bytes);
@@ -102,7 +105,7 @@ function parseRate(value: string | undefined): ByteRate | undefined {
   if (bytesPerSecond >= 1 && Number.isFinite(bytesPerSecond)) {
     return { bytesPerSecond, burstBytes: Math.max(perInterval, BURST_BYTES_MIN) };
   }
-  return violated('rate', 'bytes and microseconds, neither of them 0: 1250000,50000', value);
+  return violated(RATE_KEY, 'bytes and microseconds, neither of them 0: 1250000,50000', value);
 }
 
 function violated(key: string, rule: string, found: string): never {

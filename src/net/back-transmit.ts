@@ -51,7 +51,7 @@ export interface BackTransmitParts {
   readonly log: Log;
   readonly mtu: number;
   /** How much the guest may send; one for all of its queues. */
-  readonly bucket: TokenBucket | undefined;
+  readonly bucket: TokenBucket;
   readonly multicast: MulticastFilter;
   readonly counts: InterfaceCounts;
   /** Called with the frames of each batch. */
@@ -119,6 +119,14 @@ export class BackTransmit {
     return this.takeTurn() > 0;
   }
 
+  /** Whoever waits for the bucket of old looks again. */
+  rateChanged(): void {
+    if (this.stopped || this.later === undefined) return;
+    this.later.cancel();
+    this.later = undefined;
+    this.takeTurn();
+  }
+
   /** Takes nothing more. What was taken is answered. */
   close(): void {
     this.stopped = true;
@@ -161,12 +169,12 @@ export class BackTransmit {
         available = this.ring.unconsumedRequests();
       }
       if (!this.arena.hasRoom || this.count >= BATCH_FRAMES_MAX) return 0;
-      const wait_ms = bucket?.wait_ms() ?? 0;
+      const wait_ms = bucket.wait_ms();
       if (wait_ms > 0) return wait_ms;
       const refusal = this.packet.take(this.ring, available);
       available -= this.packet.slotCount;
       this.accept(refusal);
-      bucket?.spend(this.packet.length);
+      bucket.spend(this.packet.length);
     }
   }
 

@@ -13,23 +13,37 @@ export interface ByteRate {
  */
 export class TokenBucket {
   private readonly clock: Clock;
-  private readonly bytesPerMs: number;
-  private readonly burstBytes: number;
-  private level: number;
+  private bytesPerMs = 0;
+  private burstBytes = 0;
+  private level = 0;
   private filled_ms: number;
 
-  /** Both numbers of `rate` are 1 or more. */
-  constructor(clock: Clock, rate: ByteRate) {
+  /** @param rate see `setRate` */
+  constructor(clock: Clock, rate: ByteRate | undefined) {
+    this.clock = clock;
+    this.filled_ms = clock.now_ms();
+    this.setRate(rate);
+  }
+
+  /**
+   * Begins anew with a full bucket. Without a rate nothing ever waits.
+   *
+   * @param rate both of its numbers are 1 or more
+   */
+  setRate(rate: ByteRate | undefined): void {
+    if (rate === undefined) {
+      this.burstBytes = this.level = Number.POSITIVE_INFINITY;
+      return;
+    }
     if (!(rate.bytesPerSecond >= 1 && rate.burstBytes >= 1)) {
       throw new RangeError(
         `a rate is 1 byte a second or more and 1 byte at once, not ${rate.bytesPerSecond} and ${rate.burstBytes}`,
       );
     }
-    this.clock = clock;
     this.bytesPerMs = rate.bytesPerSecond / 1000;
     this.burstBytes = rate.burstBytes;
     this.level = rate.burstBytes;
-    this.filled_ms = clock.now_ms();
+    this.filled_ms = this.clock.now_ms();
   }
 
   /** Whole milliseconds until the next frame may be sent; 0 for now. */

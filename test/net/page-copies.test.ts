@@ -21,6 +21,7 @@ import { FRAME_BYTES_MAX } from '../../src/net/frame.ts';
 import { FrameArena } from '../../src/net/frame-arena.ts';
 import { MulticastFilter } from '../../src/net/multicast-filter.ts';
 import { noCounts } from '../../src/net/network-interface.ts';
+import { TokenBucket } from '../../src/net/token-bucket.ts';
 import { FrontRing } from '../../src/ring/front-ring.ts';
 
 const PEER = domId(3);
@@ -95,7 +96,7 @@ const ends = () => {
     memory: transmitMemory,
     log: silentLog,
     mtu: 1500,
-    bucket: undefined,
+    bucket: new TokenBucket(shared.clock, undefined),
     multicast: new MulticastFilter(),
     onFrames: (frames) => {
       for (const frame of frames) expect(receive.put(frame, undefined)).toBe(true);

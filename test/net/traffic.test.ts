@@ -86,7 +86,6 @@ test('frames go both ways, and both ends say what they are', async () => {
     mtu: 1500,
     bridge: 'br0',
     addresses: ['10.0.0.1', 'fd00::1'],
-    rate: undefined,
   });
   expect(vif.info).toEqual({ mac: MAC_A, mtu: 1500, carrier: true });
   expect(front.info).toEqual(vif.info);
@@ -397,6 +396,38 @@ test('what a guest sends is held back to the rate that it was given', async () =
   const took_ms = host.world.clock.now_ms() - began_ms;
   expect(took_ms).toBeGreaterThan(expected_ms * 0.98);
   expect(took_ms).toBeLessThan(expected_ms * 1.05);
+  await end(host, guest, [device]);
+});
+
+test('the operator may give a guest another rate while it is connected, and none', async () => {
+  const host = await NetHost.start();
+  const guest = await host.guest();
+  // What the bucket holds at first, and after that a byte a second.
+  const device = await host.attachVif(guest, 0, { rate: '1,1000000' });
+  const front = await host.front(guest);
+  const { frames } = host.vif(guest);
+  const sent = Array.from({ length: 200 }, (_, index) =>
+    frame(packet({ sourcePort: index, payload: pattern(1446, index) })),
+  );
+  const write = (rate: string) => host.finish(host.tools.write(`${device.back}/rate`, rate));
+  expect(front.send(sent)).toBe(sent.length);
+  await host.settle();
+  const burst = frames.length;
+  expect(burst).toBeLessThan(100);
+
+  await write('as much as it likes');
+  await host.settle();
+  expect(frames).toHaveLength(burst);
+  expect(host.log.join('\n')).toContain('the rate stays as it was');
+
+  await write('1,999999');
+  await host.settle();
+  expect(frames.length).toBeGreaterThan(burst);
+  expect(frames.length).toBeLessThan(2 * burst + 2);
+
+  await host.finish(host.tools.remove(`${device.back}/rate`));
+  await host.settle();
+  expectSame(frames, sent);
   await end(host, guest, [device]);
 });
 

@@ -45,7 +45,6 @@ test.each([
       mtu: 1500,
       bridge: undefined,
       addresses: [],
-      rate: undefined,
       filtered: true,
       name: undefined,
       scripted: false,
