@@ -22,7 +22,7 @@ export interface MachineOptions {
   readonly kernelArgs?: string | undefined;
 }
 
-export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
+export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 1 } as const;
 
 /** Characters of the console, and of QEMU's own messages, that are kept. */
 const CONSOLE_KEPT = 65_536;
