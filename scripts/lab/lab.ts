@@ -93,6 +93,11 @@ export class Lab {
     return this.#machine.ended;
   }
 
+  /** Whether Xen itself has given up. The lab ends then. */
+  get panicked(): boolean {
+    return this.#machine.panicked();
+  }
+
   /** The end of the console of Xen and of dom0's kernel, for an error message. */
   lastSeen(): string {
     return `--- the console of Xen and dom0 ---\n${this.#machine.consoleTail(30)}`;

@@ -24,6 +24,11 @@ export interface MachineOptions {
 
 export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 1 } as const;
 
+/** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
+const PANIC = '(XEN) Panic on CPU';
+/** For what Xen says after that. */
+const PANIC_WORDS_MS = 1000;
+
 /** Characters of the console, and of QEMU's own messages, that are kept. */
 const CONSOLE_KEPT = 65_536;
 
@@ -34,6 +39,8 @@ export interface Machine {
   readonly ended: Promise<string>;
   /** The last lines that Xen and dom0's kernel wrote to the serial console. */
   consoleTail(lines: number): string;
+  /** Whether Xen has given up. The machine ends then. */
+  panicked(): boolean;
   /** How long there has been nothing new on the console. */
   silent_ms(): number;
   /** Ends QEMU if it still runs. */
@@ -116,23 +123,30 @@ export function startMachine(options: MachineOptions): Machine {
   let console = '';
   let errors = '';
   let heard_ms = performance.now();
+  let panicked = false;
+  const kill = () => {
+    qemu.kill('SIGKILL');
+  };
   qemu.stdout?.on('data', (data: Buffer) => {
     console = (console + data.toString('latin1')).slice(-CONSOLE_KEPT);
     heard_ms = performance.now();
+    if (panicked || !console.includes(PANIC)) return;
+    panicked = true;
+    setTimeout(kill, PANIC_WORDS_MS);
   });
   qemu.stderr?.on('data', (data) => {
     errors = (errors + data).slice(-CONSOLE_KEPT);
   });
-  const kill = () => {
-    qemu.kill('SIGKILL');
-  };
   process.once('exit', kill);
-  const ended = endOf(qemu, () => errors).finally(() => process.off('exit', kill));
+  const ended = endOf(qemu, () => (panicked ? 'Xen has panicked' : errors)).finally(() =>
+    process.off('exit', kill),
+  );
   return {
     channel: qemu.stdio[3] as Duplex,
     ended,
     consoleTail: (lines) =>
       console.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n'),
+    panicked: () => panicked,
     silent_ms: () => performance.now() - heard_ms,
     kill,
   };

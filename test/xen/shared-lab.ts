@@ -40,9 +40,14 @@ export async function ownLab(machine: MachineOptions = MACHINE_DEFAULTS): Promis
 
 const OWN_LAB_ATTEMPTS = 3;
 
+/** Whether the emulator has ended a domain by a triple fault, or Xen by a fault of that kind. */
+async function emulatorFailed(lab: Lab): Promise<boolean> {
+  return lab.panicked || tripleFaulted(lab);
+}
+
 /**
- * Does `work` in a lab that nobody else has, and again in another one where it has failed and the
- * emulator has ended a domain by a triple fault, which may have been one that nobody makes anew.
+ * Does `work` in a lab that nobody else has, and again in another one where it has failed and so has the
+ * emulator: the domain that it has ended may be one that nobody makes anew.
  */
 export async function inOwnLab(work: (lab: Lab) => Promise<void>): Promise<void> {
   for (let attempt = 1; ; attempt++) {
@@ -50,8 +55,8 @@ export async function inOwnLab(work: (lab: Lab) => Promise<void>): Promise<void>
     try {
       return await work(lab);
     } catch (error) {
-      if (attempt === OWN_LAB_ATTEMPTS || !(await tripleFaulted(lab))) throw error;
-      console.error(`${error}\na triple fault: begins again`);
+      if (attempt === OWN_LAB_ATTEMPTS || !(await emulatorFailed(lab))) throw error;
+      console.error(`${error}\na fault of the emulator: begins again`);
     } finally {
       await lab.close();
     }
