@@ -22,7 +22,7 @@ export interface MachineOptions {
   readonly kernelArgs?: string | undefined;
 }
 
-export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 1 } as const;
+export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
 
 /** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
 const PANIC = '(XEN) Panic on CPU';
