@@ -44,6 +44,8 @@ export class Lab {
   readonly #listener: LabListener | undefined;
   readonly #processes = new Map<number, DomZeroProcess>();
   #nextId = 1;
+  /** Why there is no machine any more. */
+  #gone: string | undefined;
   #ready!: () => void;
 
   private constructor(machine: Machine, listener: LabListener | undefined) {
@@ -54,7 +56,8 @@ export class Lab {
     // The end of the machine is told by `ended`.
     machine.channel.on('error', () => {});
     void machine.ended.then((reason) => {
-      for (const process of this.#processes.values()) process.failed(`the lab is gone: ${reason}`);
+      this.#gone = `the lab is gone: ${reason}`;
+      for (const process of this.#processes.values()) process.failed(this.#gone);
       this.#processes.clear();
     });
   }
@@ -109,6 +112,10 @@ export class Lab {
     const text = typeof command === 'string' ? command : command.join(' ');
     const id = this.#nextId++;
     const process = new DomZeroProcess(text, id, (message) => this.#tell(message));
+    if (this.#gone !== undefined) {
+      process.failed(this.#gone);
+      return process;
+    }
     this.#processes.set(id, process);
     this.#listener?.command(id, text);
     const { cwd = globalThis.process.cwd(), env = {}, terminal } = options;
