@@ -116,6 +116,11 @@ export async function tripleFaulted(lab: Lab): Promise<boolean> {
   return code === 0;
 }
 
+/** The same, or whether a fault of that kind has ended Xen itself. */
+export async function emulatorFailed(lab: Lab): Promise<boolean> {
+  return lab.panicked || tripleFaulted(lab);
+}
+
 /**
  * Does `work`, and again from its beginning where it has failed and a guest has ended with a triple
  * fault meanwhile: QEMU's emulation of nested hardware virtualisation has such faults.

@@ -24,7 +24,7 @@ type Side = 'ours' | 'dom0' | 'c';
 
 /** The domain has so much while it is measured. */
 const MEMORY_MIB = 32;
-const SIZES_MIB = [4, 5, 6, 7, 8, 10, 12, 16];
+const SIZES_MIB = [4, 6, 7, 8, 12, 16];
 const QUICK_SIZES_MIB = [6, 8, 16];
 const NODES = 10_000;
 const LOAD_LIMIT_MS = 900_000;

@@ -1,6 +1,6 @@
 /** The one lab that all tests on real Xen share. Whoever asks first boots it. */
 import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
-import { tripleFaulted } from '../../scripts/lab/guest.ts';
+import { emulatorFailed } from '../../scripts/lab/guest.ts';
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS, type MachineOptions } from '../../scripts/lab/machine.ts';
@@ -39,11 +39,6 @@ export async function ownLab(machine: MachineOptions = MACHINE_DEFAULTS): Promis
 }
 
 const OWN_LAB_ATTEMPTS = 3;
-
-/** Whether the emulator has ended a domain by a triple fault, or Xen by a fault of that kind. */
-async function emulatorFailed(lab: Lab): Promise<boolean> {
-  return lab.panicked || tripleFaulted(lab);
-}
 
 /**
  * Does `work` in a lab that nobody else has, and again in another one where it has failed and so has the
