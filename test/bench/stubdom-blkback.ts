@@ -117,6 +117,7 @@ interface Reads {
 
 class BlkbackBench {
   private host: Host;
+  private sawFault = false;
   private readonly seconds: number;
 
   private constructor(host: Host, seconds: number) {
@@ -155,13 +156,19 @@ class BlkbackBench {
       try {
         return await work();
       } catch (error) {
-        const { lab } = this.host;
-        if (attempt === LABS_MAX || !(await emulatorFailed(lab))) throw error;
+        if (attempt === LABS_MAX || !(await this.seesFault())) throw error;
         process.stderr.write(`${error}\nonce more, in another lab\n`);
-        await lab.close();
+        await this.host.lab.close();
         this.host = await startHost();
+        this.sawFault = false;
       }
     }
+  }
+
+  /** Xen tells of a fault once. */
+  private async seesFault(): Promise<boolean> {
+    this.sawFault ||= await emulatorFailed(this.host.lab);
+    return this.sawFault;
   }
 
   private async tryWith(side: Side, memory_mib: number): Promise<boolean> {
@@ -170,7 +177,8 @@ class BlkbackBench {
       await this.withDisk(side, () => this.read(32, 1));
       return true;
     } catch (error) {
-      if (await emulatorFailed(this.host.lab)) throw error;
+      // One that was gone before it was ready has been begun again as often as it may.
+      if (!(error instanceof DomainGone) && (await this.seesFault())) throw error;
       process.stderr.write(`${error}\n${await this.console()}\n`);
       return false;
     } finally {
