@@ -1,6 +1,7 @@
 /** A stock Linux guest in the lab, made and driven as a user would: xl and its console. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CHECKOUT, debianKernel } from './debian.ts';
 import { DEVICE_NODE_MODULES, guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
@@ -110,10 +111,23 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
 /** On a bad day one in three has a fault; hardly ever six in a row. */
 export const PVH_ATTEMPTS_MAX = 6;
 
-/** Whether Xen has ended a guest for a triple fault, since it was last asked. */
+const knownFaults = new WeakMap<Lab, number>();
+
+/** Whether there has been one since this was last asked of the lab. */
+function takeTripleFaults(lab: Lab): boolean {
+  const known = knownFaults.get(lab) ?? 0;
+  knownFaults.set(lab, lab.tripleFaults);
+  return lab.tripleFaults > known;
+}
+
+/** Xen's words come over an emulated serial line, after those of dom0 that tell what became of it. */
+const CONSOLE_LAG_MS = 2000;
+
+/** Whether Xen has ended a guest for a triple fault, since this was last asked of the lab. */
 export async function tripleFaulted(lab: Lab): Promise<boolean> {
-  const { code } = await lab.attempt("xl dmesg -c | grep 'Triple fault'");
-  return code === 0;
+  if (takeTripleFaults(lab)) return true;
+  await sleep(CONSOLE_LAG_MS);
+  return takeTripleFaults(lab);
 }
 
 /** The same, or whether a fault of that kind has ended Xen itself. */
@@ -132,7 +146,7 @@ export async function despiteTripleFaults<T>(
   work: () => Promise<T>,
   cleanUp: () => Promise<unknown>,
 ): Promise<T> {
-  await tripleFaulted(lab);
+  takeTripleFaults(lab);
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();

@@ -101,6 +101,11 @@ export class Lab {
     return this.#machine.panicked();
   }
 
+  /** How many guests Xen has ended for a triple fault. */
+  get tripleFaults(): number {
+    return this.#machine.tripleFaults();
+  }
+
   /** The end of the console of Xen and of dom0's kernel, for an error message. */
   lastSeen(): string {
     return `--- the console of Xen and dom0 ---\n${this.#machine.consoleTail(30)}`;

@@ -24,6 +24,8 @@ export interface MachineOptions {
 
 export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
 
+/** What Xen says of a guest that it ends for it. */
+const TRIPLE_FAULT = /\(XEN\) d\d+v\d+ Triple fault/;
 /** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
 const PANIC = '(XEN) Panic on CPU';
 /** For what Xen says after that. */
@@ -41,6 +43,8 @@ export interface Machine {
   consoleTail(lines: number): string;
   /** Whether Xen has given up. The machine ends then. */
   panicked(): boolean;
+  /** How many guests have ended with a triple fault. */
+  tripleFaults(): number;
   /** How long there has been nothing new on the console. */
   silent_ms(): number;
   /** Ends QEMU if it still runs. */
@@ -124,13 +128,18 @@ export function startMachine(options: MachineOptions): Machine {
   let errors = '';
   let heard_ms = performance.now();
   let panicked = false;
+  let tripleFaults = 0;
+  let line = '';
   const kill = () => {
     qemu.kill('SIGKILL');
   };
   qemu.stdout?.on('data', (data: Buffer) => {
     console = (console + data.toString('latin1')).slice(-CONSOLE_KEPT);
     heard_ms = performance.now();
-    if (panicked || !console.includes(PANIC)) return;
+    const lines = (line + data.toString('latin1')).split('\n');
+    line = lines.pop() as string;
+    tripleFaults += lines.filter((whole) => TRIPLE_FAULT.test(whole)).length;
+    if (panicked || !lines.some((whole) => whole.includes(PANIC))) return;
     panicked = true;
     setTimeout(kill, PANIC_WORDS_MS);
   });
@@ -147,6 +156,7 @@ export function startMachine(options: MachineOptions): Machine {
     consoleTail: (lines) =>
       console.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n'),
     panicked: () => panicked,
+    tripleFaults: () => tripleFaults,
     silent_ms: () => performance.now() - heard_ms,
     kill,
   };

@@ -165,7 +165,7 @@ class BlkbackBench {
     }
   }
 
-  /** Xen tells of a fault once. */
+  /** The lab tells of a fault once. */
   private async seesFault(): Promise<boolean> {
     this.sawFault ||= await emulatorFailed(this.host.lab);
     return this.sawFault;
