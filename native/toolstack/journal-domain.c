@@ -73,14 +73,6 @@ static bool populate(xc_interface *xen, uint32_t domid, unsigned long pages) {
     return done;
 }
 
-static bool finish(xc_interface *xen, uint32_t domid) {
-    xen_domain_handle_t name;
-
-    memcpy(name, handle, sizeof name);
-    return xc_domain_sethandle(xen, domid, name) == 0 ||
-           failed("Xen does not name the journal's domain");
-}
-
 bool journal_create(xc_interface *xen, unsigned long pages, struct journal *journal) {
     /* Translated, so that the frames which are granted are counted from 0, whoever may look. */
     struct xen_domctl_createdomain config = {
@@ -99,7 +91,7 @@ bool journal_create(xc_interface *xen, unsigned long pages, struct journal *jour
         return failed("Xen makes no domain for the journal's memory");
     }
     *journal = (struct journal){.domid = domid, .pages = pages};
-    if (populate(xen, domid, pages) && finish(xen, domid)) return true;
+    if (populate(xen, domid, pages) && finish(xen, domid, handle)) return true;
     xc_domain_destroy(xen, domid);
     return false;
 }

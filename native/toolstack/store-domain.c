@@ -48,6 +48,9 @@
 #define SPECIAL_PAGES_END ((uint64_t)X86_HVM_END_SPECIAL_REGION << XC_PAGE_SHIFT)
 #define SPECIAL_PAGES_START (SPECIAL_PAGES_END - (X86_HVM_NR_SPECIAL_PAGES << XC_PAGE_SHIFT))
 
+/* What a store domain is called: nothing, as Xen knows it by its flag. */
+static const char no_handle[sizeof(xen_domain_handle_t)];
+
 struct request {
     const char *image;
     unsigned long memory_mib, journal_pages;
@@ -86,11 +89,11 @@ static bool discard_unfinished(xc_interface *xen) {
     }
 }
 
-/* It is whole from here on. */
-static bool finish(xc_interface *xen, uint32_t domid) {
-    xen_domain_handle_t handle = {0};
+bool finish(xc_interface *xen, uint32_t domid, const char *handle) {
+    xen_domain_handle_t copy;
 
-    return xc_domain_sethandle(xen, domid, handle) == 0 || failed("Xen does not name the store domain");
+    memcpy(copy, handle, sizeof copy);
+    return xc_domain_sethandle(xen, domid, copy) == 0 || failed("Xen does not name a domain that is made");
 }
 
 /* -- dom0's kernel as a client -- */
@@ -175,10 +178,10 @@ static bool create(xc_interface *xen, const struct request *request, uint32_t *d
         .grant_opts = XEN_DOMCTL_GRANT_version(1),
         .arch.emulation_flags = XEN_X86_EMU_LAPIC,
     };
-    memcpy(config.handle, UNFINISHED_HANDLE, sizeof config.handle);
     const unsigned long limit_kib =
         request->memory_mib * KIB_PER_MIB + X86_HVM_NR_SPECIAL_PAGES * XC_PAGE_SIZE / 1024;
 
+    memcpy(config.handle, UNFINISHED_HANDLE, sizeof config.handle);
     if (!create_soon(xen, &config, domid)) return failed("Xen makes no store domain");
     if (xc_domain_max_vcpus(xen, *domid, config.max_vcpus) == 0 &&
         xc_domain_setmaxmem(xen, *domid, limit_kib) == 0) {
@@ -241,7 +244,7 @@ static bool equip(xc_interface *xen, int backend, struct xc_dom_image *image,
         xc_domain_unpause(xen, domid) != 0) {
         return failed("Xen does not let the store domain run");
     }
-    return finish(xen, domid);
+    return finish(xen, domid, no_handle);
 }
 
 static bool start(xc_interface *xen, const struct request *request) {

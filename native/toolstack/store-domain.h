@@ -19,6 +19,9 @@ const xc_domaininfo_t *find_domain(xc_interface *xen, bool (*matches)(const xc_d
  */
 #define UNFINISHED_HANDLE "paravane: making"
 
+/* Gives the domain its own handle, of as many bytes: it is whole from here on. */
+bool finish(xc_interface *xen, uint32_t domid, const char *handle);
+
 /* -- The journal's memory: pages of a domain that never runs, journal-domain.c -- */
 
 struct journal {

@@ -111,28 +111,42 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
 /** On a bad day one in three has a fault; hardly ever six in a row. */
 export const PVH_ATTEMPTS_MAX = 6;
 
-const knownFaults = new WeakMap<Lab, number>();
-
-/** Whether there has been one since this was last asked of the lab. */
-function takeTripleFaults(lab: Lab): boolean {
-  const known = knownFaults.get(lab) ?? 0;
-  knownFaults.set(lab, lab.tripleFaults);
-  return lab.tripleFaults > known;
-}
-
 /** Xen's words come over an emulated serial line, after those of dom0 that tell what became of it. */
 const CONSOLE_LAG_MS = 2000;
 
 /** Whether Xen has ended a guest for a triple fault, since this was last asked of the lab. */
 export async function tripleFaulted(lab: Lab): Promise<boolean> {
-  if (takeTripleFaults(lab)) return true;
+  if (lab.takeTripleFaults()) return true;
   await sleep(CONSOLE_LAG_MS);
-  return takeTripleFaults(lab);
+  return lab.takeTripleFaults();
 }
 
 /** The same, or whether a fault of that kind has ended Xen itself. */
 export async function emulatorFailed(lab: Lab): Promise<boolean> {
   return lab.panicked || tripleFaulted(lab);
+}
+
+const LABS_MAX = 3;
+
+/**
+ * Does `work` in a lab of its own, and again in another one where it has failed and so has the emulator:
+ * the domain that it has ended may be one that nobody makes anew.
+ */
+export async function inOwnLabs<T>(
+  boot: () => Promise<Lab>,
+  work: (lab: Lab) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const lab = await boot();
+    try {
+      return await work(lab);
+    } catch (error) {
+      if (attempt === LABS_MAX || !(await emulatorFailed(lab))) throw error;
+      console.error(`${error}\na fault of the emulator: begins again`);
+    } finally {
+      await lab.close();
+    }
+  }
 }
 
 /**
@@ -146,7 +160,7 @@ export async function despiteTripleFaults<T>(
   work: () => Promise<T>,
   cleanUp: () => Promise<unknown>,
 ): Promise<T> {
-  takeTripleFaults(lab);
+  lab.takeTripleFaults();
   for (let attempt = 1; ; attempt++) {
     try {
       return await work();

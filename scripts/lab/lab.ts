@@ -44,6 +44,7 @@ export class Lab {
   readonly #listener: LabListener | undefined;
   readonly #processes = new Map<number, DomZeroProcess>();
   #nextId = 1;
+  #knownFaults = 0;
   /** Why there is no machine any more. */
   #gone: string | undefined;
   #ready!: () => void;
@@ -101,9 +102,11 @@ export class Lab {
     return this.#machine.panicked();
   }
 
-  /** How many guests Xen has ended for a triple fault. */
-  get tripleFaults(): number {
-    return this.#machine.tripleFaults();
+  /** Whether Xen's console has told of a triple fault since this was last asked. */
+  takeTripleFaults(): boolean {
+    const known = this.#knownFaults;
+    this.#knownFaults = this.#machine.tripleFaults();
+    return this.#knownFaults > known;
   }
 
   /** The end of the console of Xen and of dom0's kernel, for an error message. */

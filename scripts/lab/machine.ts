@@ -24,7 +24,7 @@ export interface MachineOptions {
 
 export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
 
-/** What Xen says of a guest that it ends for it. */
+/** What Xen says of a guest that it ends for a triple fault. */
 const TRIPLE_FAULT = /\(XEN\) d\d+v\d+ Triple fault/;
 /** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
 const PANIC = '(XEN) Panic on CPU';

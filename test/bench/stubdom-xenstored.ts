@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { emulatorFailed } from '../../scripts/lab/guest.ts';
+import { inOwnLabs } from '../../scripts/lab/guest.ts';
 import { startCXenstored, startOurs, startStoreDomain } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -29,8 +29,6 @@ const SIZES_MIB = [4, 6, 7, 8, 12, 16];
 const QUICK_SIZES_MIB = [6, 8, 16];
 const NODES = 10_000;
 const LOAD_LIMIT_MS = 900_000;
-/** In which one thing is measured, at the most. */
-const LABS_MAX = 3;
 
 const IMAGE_SIZE = 'xenstored: image';
 const START = 'xenstored: start, until dom0 is set up';
@@ -113,18 +111,8 @@ class StoreBench {
     await lab.run('xen-init-dom0');
   }
 
-  private async inLab<Result>(work: (lab: Lab) => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      const lab = await Lab.boot(MACHINE_DEFAULTS);
-      try {
-        return await work(lab);
-      } catch (error) {
-        if (attempt === LABS_MAX || !(await emulatorFailed(lab))) throw error;
-        process.stderr.write(`${error}\nonce more, after a fault of the emulator\n`);
-      } finally {
-        await lab.close();
-      }
-    }
+  private inLab<Result>(work: (lab: Lab) => Promise<Result>): Promise<Result> {
+    return inOwnLabs(() => Lab.boot(MACHINE_DEFAULTS), work);
   }
 }
 

@@ -1,6 +1,6 @@
 /** The one lab that all tests on real Xen share. Whoever asks first boots it. */
 import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
-import { emulatorFailed } from '../../scripts/lab/guest.ts';
+import { inOwnLabs } from '../../scripts/lab/guest.ts';
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS, type MachineOptions } from '../../scripts/lab/machine.ts';
@@ -38,25 +38,8 @@ export async function ownLab(machine: MachineOptions = MACHINE_DEFAULTS): Promis
   return Lab.boot(machine, narrator);
 }
 
-const OWN_LAB_ATTEMPTS = 3;
-
-/**
- * Does `work` in a lab that nobody else has, and again in another one where it has failed and so has the
- * emulator: the domain that it has ended may be one that nobody makes anew.
- */
-export async function inOwnLab(work: (lab: Lab) => Promise<void>): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    const lab = await ownLab();
-    try {
-      return await work(lab);
-    } catch (error) {
-      if (attempt === OWN_LAB_ATTEMPTS || !(await emulatorFailed(lab))) throw error;
-      console.error(`${error}\na fault of the emulator: begins again`);
-    } finally {
-      await lab.close();
-    }
-  }
-}
+/** Does `work` in a lab that nobody else has, as `inOwnLabs` does. */
+export const inOwnLab = (work: (lab: Lab) => Promise<void>) => inOwnLabs(ownLab, work);
 
 let starting: Promise<Host> | undefined;
 
