@@ -2,9 +2,11 @@
  * Makes the domain that is xenstored, as Xen's init-xenstore-domain does, but under the domid that it had
  * before, and with the memory of its journal, which is another domain's.
  *
- *     store-domain start IMAGE MEMORY_MIB JOURNAL_PAGES
+ *     store-domain start IMAGE MEMORY_MIB JOURNAL_PAGES [CPU]...
  *     store-domain find
  *     store-domain destroy DOMID
+ *
+ * CPU is a processor that it may run on; all of them when none is given.
  *
  * The former two print `DOMID JOURNAL_DOMID CONSOLE_FRAME CONSOLE_PORT` of the domain that runs; `find`
  * nothing where there is none. libxl takes no part, as it needs a xenstored for everything that it does.
@@ -54,7 +56,19 @@ static const char no_handle[sizeof(xen_domain_handle_t)];
 struct request {
     const char *image;
     unsigned long memory_mib, journal_pages;
+    char **cpus;
+    int cpu_count;
 };
+
+static bool number(const char *text, unsigned long min, unsigned long max, unsigned long *value) {
+    char *end;
+
+    errno = 0;
+    *value = strtoul(text, &end, 10);
+    if (end != text && *end == 0 && *value >= min && *value <= max) return true;
+    fprintf(stderr, "store-domain: %s is not a number from %lu to %lu\n", text, min, max);
+    return false;
+}
 
 bool failed(const char *what) {
     fprintf(stderr, "store-domain: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
@@ -167,6 +181,26 @@ static bool create_soon(xc_interface *xen, struct xen_domctl_createdomain *confi
     return true;
 }
 
+/* Lets it run on the processors that were named. Xen itself overlooks those that the host has not. */
+static bool pin(xc_interface *xen, const struct request *request, uint32_t domid) {
+    const unsigned long cpus = xc_get_max_cpus(xen);
+    xc_cpumap_t map = xc_cpumap_alloc(xen);
+    bool done = map != NULL;
+
+    for (int i = 0; done && i < request->cpu_count; i++) {
+        unsigned long cpu;
+
+        done = number(request->cpus[i], 0, cpus - 1, &cpu);
+        if (done) xc_cpumap_setcpu(cpu, map);
+    }
+    if (done && request->cpu_count > 0) {
+        done = xc_vcpu_setaffinity(xen, domid, 0, map, NULL, XEN_VCPUAFFINITY_HARD) == 0;
+        if (!done) failed("Xen does not let the store domain run on these processors");
+    }
+    free(map);
+    return done;
+}
+
 static bool create(xc_interface *xen, const struct request *request, uint32_t *domid) {
     struct xen_domctl_createdomain config = {
         .flags = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap,
@@ -185,7 +219,7 @@ static bool create(xc_interface *xen, const struct request *request, uint32_t *d
     if (!create_soon(xen, &config, domid)) return failed("Xen makes no store domain");
     if (xc_domain_max_vcpus(xen, *domid, config.max_vcpus) == 0 &&
         xc_domain_setmaxmem(xen, *domid, limit_kib) == 0) {
-        return true;
+        return pin(xen, request, *domid);
     }
     return failed("Xen gives the store domain no processor or memory");
 }
@@ -297,16 +331,6 @@ static bool destroy(xc_interface *xen, uint32_t domid) {
     return xc_domain_destroy(xen, domid) == 0 || failed("Xen does not destroy the store domain");
 }
 
-static bool number(const char *text, unsigned long min, unsigned long max, unsigned long *value) {
-    char *end;
-
-    errno = 0;
-    *value = strtoul(text, &end, 10);
-    if (end != text && *end == 0 && *value >= min && *value <= max) return true;
-    fprintf(stderr, "store-domain: %s is not a number from %lu to %lu\n", text, min, max);
-    return false;
-}
-
 /* Until the process ends: a second one would take what the first is making for half made. */
 static bool lock(void) {
     const int fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -323,8 +347,10 @@ static bool run(xc_interface *xen, int count, char **words) {
     if (count == 3 && strcmp(words[1], "destroy") == 0) {
         return number(words[2], 1, DOMID_FIRST_RESERVED - 1, &domid) && destroy(xen, domid);
     }
-    if (count == 5 && strcmp(words[1], "start") == 0) {
+    if (count >= 5 && strcmp(words[1], "start") == 0) {
         request.image = words[2];
+        request.cpus = words + 5;
+        request.cpu_count = count - 5;
         if (!number(words[3], 1, MEMORY_MIB_MAX, &request.memory_mib) ||
             !number(words[4], JOURNAL_PAGES_MIN, JOURNAL_PAGES_MAX, &request.journal_pages)) {
             return false;
@@ -334,7 +360,7 @@ static bool run(xc_interface *xen, int count, char **words) {
         if (find_domain(xen, is_store) != NULL) return failed("there is a store domain already");
         return start(xen, &request) && show(xen);
     }
-    fprintf(stderr, "usage: store-domain start IMAGE MEMORY_MIB JOURNAL_PAGES | find | destroy DOMID\n");
+    fprintf(stderr, "usage: store-domain start IMAGE MEMORY_MIB JOURNAL_PAGES [CPU]... | find | destroy DOMID\n");
     return false;
 }
 

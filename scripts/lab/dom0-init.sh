@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # The lab's dom0 starts here: it makes the machine that runs QEMU visible, at the same paths and
 # with a throw-away layer on top, and hands over to the agent that takes commands from there.
-# LAB_NODE, LAB_AGENT and LAB_IS_SHARED come from the kernel's command line.
+# LAB_NODE, LAB_AGENT, LAB_IS_SHARED and LAB_PVH_CPUS come from the kernel's command line.
 set -e
 /bin/busybox --install -s /bin
 # Whatever fails or ends here, the machine ends too: nobody could use what is left of it.
@@ -41,6 +41,9 @@ ln -s fd/2 /new/dev/stderr
 rm -rf /new/var/lib/xenstored /new/var/log/xen
 mkdir -p /new/run/xen /new/run/xenstored /new/run/xen-hotplug /new/run/lock \
   /new/var/lib/xen /new/var/lib/xenstored /new/var/log/xen/console
+if [ -n "$LAB_PVH_CPUS" ]; then
+  echo "vm.hvm.cpumask=\"$LAB_PVH_CPUS\"" >>/new/etc/xen/xl.conf
+fi
 ip link set lo up
 hostname dom0
 

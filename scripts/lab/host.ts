@@ -113,6 +113,12 @@ export async function startStoreDomain(lab: Lab, image: string, memory_mib = 32)
     timeout_ms: STORE_DOMAIN_LIMIT_MS,
   });
   await lab.run('xen-init-dom0');
+  if (lab.pvhCpus !== undefined) await lab.run(['xl', 'vcpu-pin', 'Xenstore', 'all', lab.pvhCpus]);
+}
+
+/** `paravane run store-domain` with what it takes in the lab. */
+export function keptStoreOptions(lab: Lab, image: string): string[] {
+  return ['--image', image, ...(lab.pvhCpus === undefined ? [] : ['--cpus', lab.pvhCpus])];
 }
 
 /** A guest that computes must not keep those waiting who serve it: emulated processors are slow. */
@@ -156,7 +162,7 @@ export class Host {
   static async startKeptStore(lab: Lab, image: string): Promise<Host> {
     const host = new Host(lab);
     await lab.run('mkdir -p /var/lib/xen /run/xen');
-    await host.#run('store-domain', '--image', image);
+    await host.#run('store-domain', ...keptStoreOptions(lab, image));
     await lab.run('xen-init-dom0');
     await favour(lab, '0');
     return host;

@@ -49,6 +49,11 @@ export class Lab {
   #gone: string | undefined;
   #ready!: () => void;
 
+  /** The processors that PVH guests may run on, as xl has it; all of them when absent. */
+  get pvhCpus(): string | undefined {
+    return this.#machine.pvhCpus;
+  }
+
   private constructor(machine: Machine, listener: LabListener | undefined) {
     this.#machine = machine;
     this.#listener = listener;

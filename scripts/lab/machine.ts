@@ -24,6 +24,18 @@ export interface MachineOptions {
 
 export const MACHINE_DEFAULTS = { memory_mib: 4096, dom0Memory_mib: 2048, cpus: 2 } as const;
 
+/**
+ * The processors that PVH and HVM guests may run on: all but the first, when there are more. In QEMU 7.2
+ * every processor that loads the state of its FPU (`cpu_set_fpus`) also reads, changes and writes
+ * back a word of the first one, `hflags2`, without a lock. What that one has done to it meanwhile as it
+ * enters or leaves a guest is lost, be it that its pages are nested or that interrupts wait: the guest ends
+ * with a triple fault, or Xen panics.
+ */
+function pvhCpus(cpus: number): string | undefined {
+  if (cpus === 1) return undefined;
+  return cpus === 2 ? '1' : `1-${cpus - 1}`;
+}
+
 /** What Xen says of a guest that it ends for a triple fault. */
 const TRIPLE_FAULT = /\(XEN\) d\d+v\d+ Triple fault/;
 /** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
@@ -35,6 +47,8 @@ const PANIC_WORDS_MS = 1000;
 const CONSOLE_KEPT = 65_536;
 
 export interface Machine {
+  /** The processors that PVH guests may run on, as xl has it; all of them when absent. */
+  readonly pvhCpus: string | undefined;
   /** To and from the agent. */
   readonly channel: Duplex;
   /** Resolves when QEMU has ended, with the reason in words. */
@@ -77,11 +91,13 @@ function qemuArgs(options: MachineOptions): string[] {
     `dom0_mem=${options.dom0Memory_mib}M`,
     options.xenArgs ?? '',
   ].join(' ');
+  const guestCpus = pvhCpus(options.cpus);
   const dom0 = [
     'console=hvc0 panic=-1 rdinit=/init',
     // The kernel hands what it does not know itself to init as environment.
     `LAB_NODE="${process.execPath}" LAB_AGENT="${agentFile()}"`,
     options.shared === undefined ? '' : 'LAB_IS_SHARED=yes',
+    guestCpus === undefined ? '' : `LAB_PVH_CPUS=${guestCpus}`,
     options.kernelArgs ?? '',
   ].join(' ');
   const share = (path: string, tag: string) =>
@@ -152,6 +168,7 @@ export function startMachine(options: MachineOptions): Machine {
   );
   return {
     channel: qemu.stdio[3] as Duplex,
+    pvhCpus: pvhCpus(options.cpus),
     ended,
     consoleTail: (lines) =>
       console.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n'),

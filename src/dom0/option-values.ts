@@ -51,3 +51,19 @@ export const timeSpan = withUnit(
   { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 },
   '90s, 30m, 12h or 7d',
 );
+
+/** Processors of the host, as in xl's configurations: `1`, `0,2`, `1-3,5`. */
+export function processors(argument: string): number[] {
+  const ranges = argument.split(',').map((range) => /^([0-9]{1,4})(?:-([0-9]{1,4}))?$/.exec(range));
+  const numbers = ranges.map((range) => {
+    const [, first = '', last = first] = range ?? [];
+    return { first: Number(first), last: range === null ? -1 : Number(last) };
+  });
+  if (numbers.some(({ first, last }) => last < first)) {
+    throw new InvalidArgumentError('it is numbers and ranges of processors, such as 1-3,5.');
+  }
+  const all = numbers.flatMap(({ first, last }) =>
+    Array.from({ length: last - first + 1 }, (_, n) => first + n),
+  );
+  return [...new Set(all)];
+}

@@ -1,6 +1,6 @@
 /** `paravane run store-domain`. */
 import { InvalidArgumentError } from 'commander';
-import { byteCount, wholeNumber } from './option-values.ts';
+import { byteCount, processors, wholeNumber } from './option-values.ts';
 import type { Service } from './run-command.ts';
 
 /** A grant for each page of it, of which Xen allows a domain some 32,000 by default. */
@@ -36,6 +36,11 @@ export const storeDomainService: Service = {
         journalSize,
         8 << 20,
       )
+      .option(
+        '--cpus <list>',
+        'processors that it may run on, such as 1-3,5: all without',
+        processors,
+      )
       .addHelpText(
         'after',
         `
@@ -57,7 +62,7 @@ Examples:
 
   async start(options, log) {
     const { openStoreDomain } = await import('./store-domain/open.ts');
-    const { image, memory, journal } = options;
-    return openStoreDomain({ image, memory_mib: memory, journalBytes: journal }, log);
+    const { image, memory, journal, cpus } = options;
+    return openStoreDomain({ image, memory_mib: memory, journalBytes: journal, cpus }, log);
   },
 };

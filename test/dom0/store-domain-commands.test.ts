@@ -25,6 +25,7 @@ test.each([
   [['--image', 'x.elf', '--journal', 'much'], 'a whole number from 1 with a unit'],
   [['--image', 'x.elf', '--memory', '0'], 'a whole number from 1'],
   [['--image', 'x.elf', '--memory', '1025'], 'it is at most 1024: the kernel uses no more'],
+  [['--image', 'x.elf', '--cpus', '3-1'], 'numbers and ranges of processors, such as 1-3,5'],
 ])('%j makes no sense', async (args, words) => {
   expect(await refusal(...args)).toEqual([2, expect.stringContaining(words)]);
 });

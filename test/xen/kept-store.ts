@@ -1,7 +1,7 @@
 /** A store domain in the lab that `paravane run store-domain` keeps, and what operators and accidents do to it. */
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { type Host, startOurs } from '../../scripts/lab/host.ts';
+import { type Host, keptStoreOptions, startOurs } from '../../scripts/lab/host.ts';
 import type { DomZeroProcess } from '../../scripts/lab/process.ts';
 
 /** Emulated, a domain takes its time to start, and on a loaded machine more. */
@@ -50,7 +50,7 @@ export class KeptStore {
     await keeper.exit;
     await meanwhile();
     await this.host.replace('store-domain', 'SIGKILL', (lab) =>
-      startOurs(lab, 'store-domain', '--image', KEPT_IMAGE),
+      startOurs(lab, 'store-domain', ...keptStoreOptions(lab, KEPT_IMAGE)),
     );
   }
 

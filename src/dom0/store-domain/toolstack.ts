@@ -27,6 +27,8 @@ export interface StoreDomainForm {
   readonly memory_mib: number;
   /** Of the journal's memory, where it has to be made. */
   readonly journalBytes: number;
+  /** Processors of the host that it may run on; all of them when absent. */
+  readonly cpus?: readonly number[] | undefined;
 }
 
 /** What the program says of a domain; `undefined` where it has found none. Throws EIO on anything else. */
@@ -53,7 +55,8 @@ export function hostStoreToolstack(form: StoreDomainForm): StoreToolstack {
     find: async () => parseDomain(await run('find')),
     async start() {
       const pages = Math.ceil(form.journalBytes / PAGE_SIZE);
-      const out = await run('start', form.image, String(form.memory_mib), String(pages));
+      const numbers = [form.memory_mib, pages, ...(form.cpus ?? [])];
+      const out = await run('start', form.image, ...numbers.map(String));
       const domain = parseDomain(out);
       if (domain === undefined) {
         throw new XenError('EIO', 'start the store domain', 'it has ended at once');
