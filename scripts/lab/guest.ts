@@ -1,7 +1,6 @@
 /** A stock Linux guest in the lab, made and driven as a user would: xl and its console. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { CHECKOUT, debianKernel } from './debian.ts';
 import { DEVICE_NODE_MODULES, guestInitramfs } from './initramfs.ts';
 import type { Lab } from './lab.ts';
@@ -60,7 +59,7 @@ export interface GuestConfig {
   readonly commandLine?: string;
   /**
    * What becomes of a guest that reboots, or ends with a triple fault, which is the same to Xen. It is
-   * gone unless told otherwise, so that whoever makes it again finds no other of that name.
+   * gone unless told otherwise.
    */
   readonly onReboot?: 'destroy' | 'restart';
   /** Added to the kernel's command line; `module.parameter=value` reaches the module. */
@@ -108,69 +107,6 @@ export async function makeDisk(lab: Lab, path: string, more?: string): Promise<v
   );
 }
 
-/** On a bad day one in three has a fault; hardly ever six in a row. */
-export const PVH_ATTEMPTS_MAX = 6;
-
-/** Xen's words come over an emulated serial line, after those of dom0 that tell what became of it. */
-const CONSOLE_LAG_MS = 2000;
-
-/** Whether Xen has ended a guest for a triple fault, since this was last asked of the lab. */
-export async function tripleFaulted(lab: Lab): Promise<boolean> {
-  if (lab.takeTripleFaults()) return true;
-  await sleep(CONSOLE_LAG_MS);
-  return lab.takeTripleFaults();
-}
-
-/** The same, or whether a fault of that kind has ended Xen itself. */
-export async function emulatorFailed(lab: Lab): Promise<boolean> {
-  return lab.panicked || tripleFaulted(lab);
-}
-
-const LABS_MAX = 3;
-
-/**
- * Does `work` in a lab of its own, and again in another one where it has failed and so has the emulator:
- * the domain that it has ended may be one that nobody makes anew.
- */
-export async function inOwnLabs<T>(
-  boot: () => Promise<Lab>,
-  work: (lab: Lab) => Promise<T>,
-): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    const lab = await boot();
-    try {
-      return await work(lab);
-    } catch (error) {
-      if (attempt === LABS_MAX || !(await emulatorFailed(lab))) throw error;
-      console.error(`${error}\na fault of the emulator: begins again`);
-    } finally {
-      await lab.close();
-    }
-  }
-}
-
-/**
- * Does `work`, and again from its beginning where it has failed and a guest has ended with a triple
- * fault meanwhile: QEMU's emulation of nested hardware virtualisation has such faults.
- *
- * @param cleanUp ends what the work that failed has left
- */
-export async function despiteTripleFaults<T>(
-  lab: Lab,
-  work: () => Promise<T>,
-  cleanUp: () => Promise<unknown>,
-): Promise<T> {
-  lab.takeTripleFaults();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work();
-    } catch (error) {
-      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) throw error;
-    }
-    await cleanUp();
-  }
-}
-
 export class Guest {
   readonly name: string;
   readonly #lab: Lab;
@@ -182,25 +118,17 @@ export class Guest {
     this.name = name;
   }
 
-  /**
-   * Resolves once xl has made the guest, and a PVH guest has come up. QEMU's emulation of nested
-   * hardware virtualisation now and then ends a PVH guest with a triple fault while it boots; Xen's
-   * console tells so, and the guest is made again.
-   */
+  /** Resolves once xl has made the guest, and a PVH guest has come up. */
   static async create(lab: Lab, config: GuestConfig): Promise<Guest> {
     const path = `/run/${config.name}.cfg`;
     await lab.run(`cat >${path}`, { input: xlConfig(config) });
-    for (let attempt = 1; ; attempt++) {
-      const { env = {} } = config;
-      await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS, env });
-      const guest = new Guest(lab, config.name);
-      // Ours print what they like; Linux has booted once guest-init.sh says so.
-      const sign = config.ramdisk === undefined ? '.' : 'GUEST-UP';
-      if (config.type === 'pv' || (await guest.#hasShown(sign))) return guest;
-      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
-        throw new Error(`${config.name} was gone before it had booted`);
-      }
-    }
+    const { env = {} } = config;
+    await lab.run(['xl', 'create', path], { timeout_ms: GUEST_LIMIT_MS, env });
+    const guest = new Guest(lab, config.name);
+    // Ours print what they like; Linux has booted once guest-init.sh says so.
+    const sign = config.ramdisk === undefined ? '.' : 'GUEST-UP';
+    if (config.type === 'pv' || (await guest.#hasShown(sign))) return guest;
+    throw new Error(`${config.name} was gone before it had booted\n${lab.lastSeen()}`);
   }
 
   /** Whether `sign` comes to stand in the guest's log; otherwise it is gone. */

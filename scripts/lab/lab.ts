@@ -44,7 +44,6 @@ export class Lab {
   readonly #listener: LabListener | undefined;
   readonly #processes = new Map<number, DomZeroProcess>();
   #nextId = 1;
-  #knownFaults = 0;
   /** Why there is no machine any more. */
   #gone: string | undefined;
   #ready!: () => void;
@@ -100,18 +99,6 @@ export class Lab {
   /** Resolves when the machine has ended, with the reason in words. */
   get ended(): Promise<string> {
     return this.#machine.ended;
-  }
-
-  /** Whether Xen itself has given up. The lab ends then. */
-  get panicked(): boolean {
-    return this.#machine.panicked();
-  }
-
-  /** Whether Xen's console has told of a triple fault since this was last asked. */
-  takeTripleFaults(): boolean {
-    const known = this.#knownFaults;
-    this.#knownFaults = this.#machine.tripleFaults();
-    return this.#knownFaults > known;
   }
 
   /** The end of the console of Xen and of dom0's kernel, for an error message. */

@@ -36,8 +36,6 @@ function pvhCpus(cpus: number): string | undefined {
   return cpus === 2 ? '1' : `1-${cpus - 1}`;
 }
 
-/** What Xen says of a guest that it ends for a triple fault. */
-const TRIPLE_FAULT = /\(XEN\) d\d+v\d+ Triple fault/;
 /** What Xen says when it gives up. The machine has nothing to restart it, and would stand still. */
 const PANIC = '(XEN) Panic on CPU';
 /** For what Xen says after that. */
@@ -55,10 +53,6 @@ export interface Machine {
   readonly ended: Promise<string>;
   /** The last lines that Xen and dom0's kernel wrote to the serial console. */
   consoleTail(lines: number): string;
-  /** Whether Xen has given up. The machine ends then. */
-  panicked(): boolean;
-  /** How many guests have ended with a triple fault. */
-  tripleFaults(): number;
   /** How long there has been nothing new on the console. */
   silent_ms(): number;
   /** Ends QEMU if it still runs. */
@@ -144,7 +138,6 @@ export function startMachine(options: MachineOptions): Machine {
   let errors = '';
   let heard_ms = performance.now();
   let panicked = false;
-  let tripleFaults = 0;
   let line = '';
   const kill = () => {
     qemu.kill('SIGKILL');
@@ -154,7 +147,6 @@ export function startMachine(options: MachineOptions): Machine {
     heard_ms = performance.now();
     const lines = (line + data.toString('latin1')).split('\n');
     line = lines.pop() as string;
-    tripleFaults += lines.filter((whole) => TRIPLE_FAULT.test(whole)).length;
     if (panicked || !lines.some((whole) => whole.includes(PANIC))) return;
     panicked = true;
     setTimeout(kill, PANIC_WORDS_MS);
@@ -172,8 +164,6 @@ export function startMachine(options: MachineOptions): Machine {
     ended,
     consoleTail: (lines) =>
       console.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n'),
-    panicked: () => panicked,
-    tripleFaults: () => tripleFaults,
     silent_ms: () => performance.now() - heard_ms,
     kill,
   };

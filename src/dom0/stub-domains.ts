@@ -112,6 +112,8 @@ function xlConfig(stubDomain: StubDomain, form: StubDomainForm, boot: readonly s
     'type = "pvh"',
     ...boot,
     `memory = ${form.memory_mib}`,
+    // Said, since xl sets what xl.conf says of processors aside where their number is left out.
+    'vcpus = 1',
     `on_crash = "${onCrash}"`,
     ...(form.config ?? []),
     '',

@@ -6,7 +6,6 @@
  */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { emulatorFailed, PVH_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
 import { diskLine, Host, PARAVANE, startOurs } from '../../scripts/lab/host.ts';
 import { guestInitramfs } from '../../scripts/lab/initramfs.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
@@ -44,8 +43,6 @@ const DISK_LIMIT_S = 60;
 const COMMAND_LIMIT_MS = 400_000;
 /** Emulated, and with a driver domain that swaps, say. */
 const LOAD_LIMIT_MS = 120_000;
-/** In which one thing is measured, at the most. */
-const LABS_MAX = 5;
 
 const IMAGE_SIZE = 'blkback: image, kernel included';
 const LEAST = 'blkback: least memory';
@@ -107,17 +104,13 @@ async function makeSides(directory: string): Promise<Side[]> {
   ];
 }
 
-/** A domain has ended by itself. */
-class DomainGone extends Error {}
-
 interface Reads {
   readonly iops: number;
   readonly median_us: number;
 }
 
 class BlkbackBench {
-  private host: Host;
-  private sawFault = false;
+  private readonly host: Host;
   private readonly seconds: number;
 
   private constructor(host: Host, seconds: number) {
@@ -135,50 +128,20 @@ class BlkbackBench {
   }
 
   ofDomain(side: Side): Contestant {
-    return { side: side.side, measure: () => this.outlivingFaults(() => this.measureDomain(side)) };
+    return { side: side.side, measure: () => this.measureDomain(side) };
   }
 
   ofProcess(): Contestant {
-    return { side: 'dom0', measure: () => this.outlivingFaults(() => this.measureProcess()) };
+    return { side: 'dom0', measure: () => this.measureProcess() };
   }
 
   /** Whether the domain becomes ready with so much memory, and its disk can be read. */
-  worksWith(side: Side, memory_mib: number): Promise<boolean> {
-    return this.outlivingFaults(() => this.tryWith(side, memory_mib));
-  }
-
-  /**
-   * Does `work`, and again in another lab where the emulator has failed: it may have ended Xen, or a
-   * driver domain under load, and what waits for that one in dom0 waits for ever.
-   */
-  private async outlivingFaults<Result>(work: () => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work();
-      } catch (error) {
-        if (attempt === LABS_MAX || !(await this.seesFault())) throw error;
-        process.stderr.write(`${error}\nonce more, in another lab\n`);
-        await this.host.lab.close();
-        this.host = await startHost();
-        this.sawFault = false;
-      }
-    }
-  }
-
-  /** The lab tells of a fault once. */
-  private async seesFault(): Promise<boolean> {
-    this.sawFault ||= await emulatorFailed(this.host.lab);
-    return this.sawFault;
-  }
-
-  private async tryWith(side: Side, memory_mib: number): Promise<boolean> {
+  async worksWith(side: Side, memory_mib: number): Promise<boolean> {
     try {
       await this.start(side, memory_mib);
       await this.withDisk(side, () => this.read(32, 1));
       return true;
     } catch (error) {
-      // One that was gone before it was ready has been begun again as often as it may.
-      if (!(error instanceof DomainGone) && (await this.seesFault())) throw error;
       process.stderr.write(`${error}\n${await this.console()}\n`);
       return false;
     } finally {
@@ -217,20 +180,9 @@ class BlkbackBench {
     return figures;
   }
 
-  /** Resolves with the seconds from unpause to ready. What the emulator has ended is made again. */
+  /** Resolves with the seconds from unpause to ready. */
   private async start(side: Side, memory_mib: number): Promise<number> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.startOnce(side.form(memory_mib));
-      } catch (error) {
-        if (!(error instanceof DomainGone) || attempt === PVH_ATTEMPTS_MAX) throw error;
-        if (!(await tripleFaulted(this.host.lab))) throw error;
-        process.stderr.write(`${error}: a triple fault\n`);
-      }
-    }
-  }
-
-  private async startOnce(form: DriverDomainForm): Promise<number> {
+    const form = side.form(memory_mib);
     const { lab } = this.host;
     const path = `/run/${NAME}.cfg`;
     const log = `/var/log/xen/console/guest-${NAME}.log`;
@@ -251,7 +203,7 @@ class BlkbackBench {
        echo $((($(cat ${READY_AT}) - begin) / 1000000))`,
       { timeout_ms: COMMAND_LIMIT_MS },
     );
-    if (code === 3) throw new DomainGone('the domain has ended before it was ready');
+    if (code === 3) throw new Error('the domain has ended before it was ready');
     if (code !== 0) {
       throw new Error(`the domain was not ready within ${LIMIT_S} s:\n${await this.console()}`);
     }

@@ -5,7 +5,6 @@
  */
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { inOwnLabs } from '../../scripts/lab/guest.ts';
 import { startCXenstored, startOurs, startStoreDomain } from '../../scripts/lab/host.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -111,8 +110,13 @@ class StoreBench {
     await lab.run('xen-init-dom0');
   }
 
-  private inLab<Result>(work: (lab: Lab) => Promise<Result>): Promise<Result> {
-    return inOwnLabs(() => Lab.boot(MACHINE_DEFAULTS), work);
+  private async inLab<Result>(work: (lab: Lab) => Promise<Result>): Promise<Result> {
+    const lab = await Lab.boot(MACHINE_DEFAULTS);
+    try {
+      return await work(lab);
+    } finally {
+      await lab.close();
+    }
   }
 }
 

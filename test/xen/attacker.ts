@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
-import { Guest, PVH_ATTEMPTS_MAX, tripleFaulted } from '../../scripts/lab/guest.ts';
+import { Guest } from '../../scripts/lab/guest.ts';
 import { cached, digest } from '../../scripts/lab/initramfs.ts';
 import type { Lab } from '../../scripts/lab/lab.ts';
 import { XS_SET_TARGET } from '../../src/abi/io/xs_wire.ts';
@@ -63,26 +63,17 @@ export class Attacker {
     this.deviceModel = deviceModel;
   }
 
-  /**
-   * Begins the attack and has the victim live beside it. Whoever calls discards the attacker.
-   *
-   * QEMU's emulation now and then ends a PVH guest with a triple fault at work, too, as Xen's
-   * console tells. What the victim saw until then does not count, and the attack begins anew.
-   */
+  /** Begins the attack and has the victim live beside it. Whoever calls discards the attacker. */
   static async attack(lab: Lab, scene: Scene, victim: Victim): Promise<Attack> {
-    for (let attempt = 1; ; attempt++) {
-      const attacker = await Attacker.create(lab, scene, victim);
-      try {
-        const experience = await attacker.beside(victim);
-        if (scene.ends !== undefined || !(await attacker.isGone())) return { attacker, experience };
-      } catch (error) {
-        await attacker.discard();
-        throw error;
-      }
-      if (attempt === PVH_ATTEMPTS_MAX || !(await tripleFaulted(lab))) {
-        throw new Error(`${attacker.guest.name} was gone before it was to end`);
-      }
+    const attacker = await Attacker.create(lab, scene, victim);
+    try {
+      const experience = await attacker.beside(victim);
+      if (scene.ends !== undefined || !(await attacker.isGone())) return { attacker, experience };
+    } catch (error) {
+      await attacker.discard();
+      throw error;
     }
+    throw new Error(`${attacker.guest.name} was gone before it was to end`);
   }
 
   /** Resolves once the attack has begun. */

@@ -9,7 +9,6 @@ import {
 } from '../../scripts/lab/block-peers.ts';
 import { debianKernel } from '../../scripts/lab/debian.ts';
 import {
-  despiteTripleFaults,
   diskGuestInitramfs,
   Guest,
   type GuestType,
@@ -31,7 +30,6 @@ import {
 import { sharedHost } from './shared-lab.ts';
 
 const KILLS = 20;
-/** A guest that was ended by a triple fault is made again. */
 const MATRIX_LIMIT_MS = 1_200_000;
 
 const GRUB = '/usr/lib/grub-xen/grub-x86_64-xen.bin';
@@ -302,14 +300,6 @@ async function useMatrixDisks({ type, without, extra }: Pairing): Promise<void> 
   expect(await host.leftovers(before)).toEqual([]);
 }
 
-/** Ends what a guest that is gone has left. */
-async function forgetMatrix(): Promise<void> {
-  const { lab } = host;
-  await lab.attempt(['xl', 'destroy', 'matrix']);
-  await host.restart('blkback', 'SIGTERM');
-  await lab.run(['losetup', '-D']);
-}
-
 describe("our back end and Linux's front end", () => {
   afterAll(() => host.restart('blkback', 'SIGTERM'));
 
@@ -318,13 +308,5 @@ describe("our back end and Linux's front end", () => {
     { type: 'pv', without: BLOCK_FEATURES, extra: '' },
     { type: 'pvh', without: [], extra: '' },
     { type: 'pvh', without: BLOCK_FEATURES, extra: '' },
-  ] as const)(
-    '$type without $without $extra',
-    async (pairing) => {
-      const work = () => useMatrixDisks(pairing);
-      if (pairing.type === 'pv') await work();
-      else await despiteTripleFaults(host.lab, work, forgetMatrix);
-    },
-    MATRIX_LIMIT_MS,
-  );
+  ] as const)('$type without $without $extra', useMatrixDisks, MATRIX_LIMIT_MS);
 });

@@ -30,7 +30,6 @@ import {
   netGuest,
   runNetback,
   setAddresses,
-  withGuests,
 } from './net-guest.ts';
 import { sharedHost } from './shared-lab.ts';
 
@@ -120,7 +119,7 @@ test.each([
     await runNetback(host);
     const before = await host.traces();
     const driver = await keep(host, form);
-    await driver.explain(withGuests(host, ['alder', 'birch'], () => use(host, driver)));
+    await driver.explain(use(host, driver));
     await driver.shutdown();
     expect(await host.leftovers(before)).toEqual([]);
   },

@@ -1,7 +1,6 @@
 /** A Linux guest of the network tests, what it does with its interfaces, and dom0's end of that. */
 import { expect, onTestFinished } from 'vitest';
 import {
-  despiteTripleFaults,
   Guest,
   type GuestType,
   guestToolsDisk,
@@ -69,12 +68,6 @@ export async function netGuest(
   await guest.shows(/GUEST-TOOLS-READY/);
   return guest;
 }
-
-/** Does `work` with guests of those names, and again where one of them has ended with a triple fault. */
-export const withGuests = ({ lab }: Host, names: readonly string[], work: () => Promise<void>) =>
-  despiteTripleFaults(lab, work, async () => {
-    for (const name of names) await lab.attempt(['xl', 'destroy', name]);
-  });
 
 /** Makes it guest number `last`. */
 export async function setAddresses(guest: Guest, device = 'eth0', last = 2): Promise<void> {

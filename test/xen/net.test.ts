@@ -24,7 +24,6 @@ import {
   runNetback,
   setAddresses,
   setApart,
-  withGuests,
 } from './net-guest.ts';
 import { sharedHost } from './shared-lab.ts';
 
@@ -111,7 +110,7 @@ describe("our back end and Linux's front end", () => {
   ] as const)('$type without $features, by TAP devices in a bridge', async ({ type, features }) => {
     await runNetback(host, ...without(features));
     const before = await host.traces();
-    await withGuests(host, ['matrix'], () => useInterface(type, features));
+    await useInterface(type, features);
     expect(await host.leftovers(before)).toEqual([]);
     expect(await host.lab.run('ls /sys/class/net')).not.toContain('vif');
   });
@@ -237,7 +236,7 @@ describe('guests in the switch of our back end', () => {
   test('two of them lease addresses, reach each other, and are captured', async () => {
     await runNetback(host, '--switch', '--dhcp', RANGE);
     const before = await host.traces();
-    await withGuests(host, ['alder', 'birch'], useSwitch);
+    await useSwitch();
     expect(await host.leftovers(before)).toEqual([]);
   });
 

@@ -1,6 +1,5 @@
 /** The one lab that all tests on real Xen share. Whoever asks first boots it. */
 import type { OutputStream } from '../../scripts/lab/agent-protocol.ts';
-import { inOwnLabs } from '../../scripts/lab/guest.ts';
 import { Host } from '../../scripts/lab/host.ts';
 import { Lab, type LabListener } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS, type MachineOptions } from '../../scripts/lab/machine.ts';
@@ -38,8 +37,15 @@ export async function ownLab(machine: MachineOptions = MACHINE_DEFAULTS): Promis
   return Lab.boot(machine, narrator);
 }
 
-/** Does `work` in a lab that nobody else has, as `inOwnLabs` does. */
-export const inOwnLab = (work: (lab: Lab) => Promise<void>) => inOwnLabs(ownLab, work);
+/** Does `work` in a lab that nobody else has. */
+export async function inOwnLab(work: (lab: Lab) => Promise<void>): Promise<void> {
+  const lab = await ownLab();
+  try {
+    await work(lab);
+  } finally {
+    await lab.close();
+  }
+}
 
 let starting: Promise<Host> | undefined;
 

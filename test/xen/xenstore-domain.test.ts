@@ -66,7 +66,7 @@ test('a stub domain is xenstored for dom0, its tools and a guest, also after it 
     expect(listed.trim()).toBe((await lab.run('xl domid Xenstore')).trim());
     const watcher = lab.start(['xenstore-watch', '@introduceDomain', '@releaseDomain']);
     await watcher.waitFor(/@introduceDomain.*@releaseDomain/s, LIMIT_MS);
-    const config = `name="granter"\ntype="pvh"\nkernel="${granter}"\nmemory=8\nshadow_memory=2\n`;
+    const config = `name="granter"\ntype="pvh"\nkernel="${granter}"\nmemory=8\nvcpus=1\nshadow_memory=2\n`;
     await lab.run('cat >/run/granter.cfg', { input: config });
     await lab.run('xl create /run/granter.cfg', { timeout_ms: LIMIT_MS });
     await watcher.waitFor(/@releaseDomain.*@introduceDomain/s, LIMIT_MS);
