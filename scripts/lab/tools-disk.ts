@@ -57,13 +57,18 @@ export function toolsDisk(programs: readonly string[]): string {
 }
 
 /**
- * Makes an image of a file system with files of this machine and the libraries that they need, all
- * at the paths that they have here. It is to be attached for reading.
+ * Makes an image of a file system with programs of this machine, the libraries that they need, and files
+ * and directories beside, all at the paths that they have here. It is to be attached for reading.
  */
-export function makeProgramDisk(image: string, files: readonly string[]): void {
+export function makeProgramDisk(
+  image: string,
+  programs: readonly string[],
+  files: readonly string[],
+): void {
   const root = mkdtempSync(join(tmpdir(), 'paravane-programs-'));
   try {
-    for (const file of new Set(files.flatMap((path) => [path, ...sharedLibraries(path)]))) {
+    const needed = programs.flatMap((path) => [path, ...sharedLibraries(path)]);
+    for (const file of new Set([...needed, ...files])) {
       cpSync(file, join(root, file), { recursive: true, dereference: true });
     }
     writeFileSync(image, '');

@@ -45,14 +45,12 @@ export function makePrograms(): VchanPrograms {
   buildSync({ entryPoints, outfile: programs.web, bundle: true, platform: 'node', format: 'esm' });
   const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const subject = ['-subj', '/CN=guest', '-addext', 'subjectAltName=DNS:guest', '-days', '3'];
-  const files = ['-keyout', programs.key, '-out', programs.certificate];
-  execFileSync('openssl', ['req', '-x509', ...ec, ...subject, ...files], { stdio: 'pipe' });
+  const output = ['-keyout', programs.key, '-out', programs.certificate];
+  execFileSync('openssl', ['req', '-x509', ...ec, ...subject, ...output], { stdio: 'pipe' });
   const { cEnd, web, certificate, key } = programs;
   const shim = join(CHECKOUT, 'native/build/Release/paravane_native.node');
-  makeProgramDisk(programs.disk, [
-    ...[process.execPath, DIST, shim, THEIRS],
-    ...[cEnd, web, certificate, key],
-  ]);
+  const files = [DIST, web, certificate, key];
+  makeProgramDisk(programs.disk, [process.execPath, shim, THEIRS, cEnd], files);
   return programs;
 }
 
