@@ -12,6 +12,12 @@ export type GuestType = 'pv' | 'pvh';
 const DISK_MIB = 160;
 const GIVEN_MIB = 8;
 
+/**
+ * An eighth of what Xen gives to others: a guest that computes must not keep those waiting who serve it,
+ * as emulated processors are slow.
+ */
+const GUEST_WEIGHT = 32;
+
 /** Emulated, a guest needs its time; a machine under load more. */
 const GUEST_LIMIT_MS = 300_000;
 
@@ -86,6 +92,7 @@ function xlConfig(config: GuestConfig): string {
     `extra = "${commandLine}"`,
     `memory = ${memory_mib}`,
     `vcpus = ${vcpus}`,
+    `cpu_weight = ${GUEST_WEIGHT}`,
     `on_reboot = "${onReboot}"`,
     `disk = [ ${disks.map((disk) => `"${disk}"`).join(', ')} ]`,
     ...(vifs.length === 0 ? [] : [`vif = [ ${vifs.map((vif) => `"${vif}"`).join(', ')} ]`]),

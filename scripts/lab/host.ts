@@ -21,8 +21,6 @@ const LIVE_UPDATE_LIMIT_MS = 120_000;
 /** Node takes its time to start on an emulated machine whose guests are at work. */
 const START_LIMIT_MS = 180_000;
 
-/** Of the processors, beside the 256 of each guest. */
-const SERVICE_WEIGHT = 2048;
 const CLEANING_LIMIT_MS = 60_000;
 
 /** What would make a success not ours: the C daemons and Linux's back end. */
@@ -121,10 +119,6 @@ export function keptStoreOptions(lab: Lab, image: string): string[] {
   return ['--image', image, ...(lab.pvhCpus === undefined ? [] : ['--cpus', lab.pvhCpus])];
 }
 
-/** A guest that computes must not keep those waiting who serve it: emulated processors are slow. */
-const favour = (lab: Lab, domain: string) =>
-  lab.run(['xl', 'sched-credit2', '-d', domain, '-w', String(SERVICE_WEIGHT)]);
-
 export class Host {
   readonly lab: Lab;
   /** In the order in which they were started. */
@@ -144,7 +138,6 @@ export class Host {
     if (xenstored === 'ours') await host.#run('xenstored');
     else host.#daemons.set('xenstored', await startCXenstored(lab));
     await lab.run('xen-init-dom0');
-    await favour(lab, '0');
     await Promise.all([host.#run('xenconsoled', '--log', 'all'), host.#run('blkback')]);
     return host;
   }
@@ -153,7 +146,6 @@ export class Host {
   static async startOnStoreDomain(lab: Lab, image: string): Promise<Host> {
     const host = new Host(lab);
     await startStoreDomain(lab, image);
-    for (const domain of ['0', 'Xenstore']) await favour(lab, domain);
     await host.#run('xenconsoled', '--log', 'all');
     return host;
   }
@@ -164,7 +156,6 @@ export class Host {
     await lab.run('mkdir -p /var/lib/xen /run/xen');
     await host.#run('store-domain', ...keptStoreOptions(lab, image));
     await lab.run('xen-init-dom0');
-    await favour(lab, '0');
     return host;
   }
 
@@ -183,7 +174,6 @@ export class Host {
     const host = new Host(lab);
     await host.#run('xenstored');
     await lab.run('xen-init-dom0');
-    await favour(lab, '0');
     // First, since libxl makes no domain whose console has no terminal.
     await host.#run('console-relay', '--log', 'all');
     await host.#run('driver-domain', '--config', config);

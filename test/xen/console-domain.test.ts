@@ -40,8 +40,7 @@ beforeAll(async () => {
   const image = join(scratch.path, `${NAME}.elf`);
   await buildImage(entryOf(CONSOLE_DOMAIN), image);
   const lab = await ownLab();
-  // A guest whose console is full computes until it is not: it must not keep those waiting who serve it.
-  const config = `${unikernelConfig(CONSOLE_DOMAIN, image)}cpu_weight = 2048\n`;
+  const config = unikernelConfig(CONSOLE_DOMAIN, image);
   await lab.run(`cat >${CONFIG}`, { input: config });
   host = await Host.startOnConsoleDomain(lab, CONFIG);
 });

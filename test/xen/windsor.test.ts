@@ -54,9 +54,8 @@ async function build(name: string): Promise<string> {
   const image = join(scratch.path, `${name}.elf`);
   await buildImage(entryOf(stubDomain), image);
   const printed = unikernelConfig(stubDomain, image);
-  // The printed lines leave the devices to the operator. Guests that compute must not keep these waiting.
-  const own = printed.replace(/^(disk|vif) = .*\n/gm, '');
-  return `${own}cpu_weight = 2048\n`;
+  // The printed lines leave the devices to the operator.
+  return printed.replace(/^(disk|vif) = .*\n/gm, '');
 }
 
 /** A domain of Linux with a disk for each guest in its memory. */
