@@ -64,7 +64,7 @@ export async function startProgramGuest(lab: Lab, name: string, disk: string) {
     memory_mib: 320,
   });
   await guest.shows(/GUEST-PROGRAMS-READY/);
-  await guest.shows(/guest# $/);
+  await guest.shows(/guest# /);
   const domid = (await lab.run(['xl', 'domid', name])).trim();
   return { guest, domid };
 }
