@@ -44,3 +44,9 @@ export interface ConsoleOutlets {
   /** Tells the guest how large its viewer's window is: in the node `window-size`, for guests that look at it. */
   setWindowSize(place: ConsolePlace, size: WindowSize): Promise<void>;
 }
+
+/** Outlets that outlive the daemon whose consoles they are for. */
+export interface LastingOutlets extends ConsoleOutlets {
+  /** Takes a terminal whose console has no daemon for now. Whoever opens one for that console next is given it. */
+  keepTerminal(place: ConsolePlace, terminal: Terminal): void;
+}

@@ -6,8 +6,9 @@ import type { Log } from '../base/log.ts';
 import { WINDOW_SIZE_KEY, type WindowSize, windowSizeText } from '../console/window-size.ts';
 import { childPath, domainHome } from '../xenstore/path.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
-import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
+import type { ConsoleLog, ConsolePlace, LastingOutlets } from './console-outlets.ts';
 import { GuestLog, type OpenedLog } from './guest-log.ts';
+import { KeptTerminals } from './kept-terminals.ts';
 import { guestLogName, type OpenLog, type OpenNote } from './log-file.ts';
 import { LogScribe, type LogStyle } from './log-style.ts';
 import type { OpenTerminal, Terminal } from './terminal.ts';
@@ -25,16 +26,21 @@ export interface HostOutletsParts {
   readonly logStyle: LogStyle;
 }
 
-export class HostOutlets implements ConsoleOutlets {
+export class HostOutlets implements LastingOutlets {
   private readonly parts: HostOutletsParts;
   private readonly logs = new Map<GuestLog, ConsolePlace>();
+  private readonly terminals: KeptTerminals;
 
   constructor(parts: HostOutletsParts) {
     this.parts = parts;
+    const { clock, xenstore } = parts;
+    const isThere = async ({ path }: ConsolePlace) =>
+      (await xenstore.readIfPresent(childPath(path, 'port'))) !== undefined;
+    this.terminals = new KeptTerminals({ clock, isThere });
   }
 
   async openTerminal(place: ConsolePlace): Promise<Terminal> {
-    const terminal = this.parts.openTerminal(place.terminal);
+    const terminal = this.terminals.take(place) ?? this.parts.openTerminal(place.terminal);
     try {
       await this.publish(place, 'tty', terminal.path);
     } catch (error) {
@@ -42,6 +48,15 @@ export class HostOutlets implements ConsoleOutlets {
       throw error;
     }
     return terminal;
+  }
+
+  keepTerminal(place: ConsolePlace, terminal: Terminal): void {
+    this.terminals.keep(place, terminal);
+  }
+
+  /** Lets go of the terminals that are kept. */
+  close(): void {
+    this.terminals.close();
   }
 
   async openLog(place: ConsolePlace, index: number): Promise<ConsoleLog | undefined> {

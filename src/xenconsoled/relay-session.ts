@@ -11,7 +11,8 @@ import { joinStreams } from '../base/join-streams.ts';
 import type { Log } from '../base/log.ts';
 import type { WindowSize } from '../console/window-size.ts';
 import { VIEWERS_MAX } from './console-daemon.ts';
-import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
+import type { ConsoleLog, ConsolePlace, LastingOutlets } from './console-outlets.ts';
+import { LentTerminal } from './kept-terminals.ts';
 import { RelayConnection } from './relay-connection.ts';
 import { RELAY_PROTOCOL, type RelayMessage } from './relay-frames.ts';
 import type { RelayStream } from './relay-stream.ts';
@@ -25,7 +26,7 @@ const PORTION = 4096;
 
 export interface RelaySessionParts {
   readonly stream: ByteStream;
-  readonly outlets: ConsoleOutlets;
+  readonly outlets: LastingOutlets;
   /** The guest's first console, if it is this console domain that serves it. */
   readonly placeOf: (guest: DomId) => Promise<ConsolePlace | undefined>;
   readonly clock: Clock;
@@ -220,7 +221,7 @@ export class RelaySession {
         const terminal = await this.parts.outlets.openTerminal(place);
         if (this.over) return terminal.close();
         this.connection.send({ type: 'opened', channel, path: terminal.path });
-        void this.joinTerminal(domid, this.connection.openStream(channel), terminal);
+        void this.joinTerminal(place, this.connection.openStream(channel), terminal);
       } catch (error) {
         this.refuse(channel, errorMessage(error));
       } finally {
@@ -229,11 +230,19 @@ export class RelaySession {
     });
   }
 
-  private async joinTerminal(domid: DomId, stream: RelayStream, terminal: Terminal): Promise<void> {
-    this.terminals.add(domid);
+  private async joinTerminal(
+    place: ConsolePlace,
+    stream: RelayStream,
+    terminal: Terminal,
+  ): Promise<void> {
+    this.terminals.add(place.domid);
+    const lent = new LentTerminal(terminal, () => {
+      if (stream.interrupted) this.parts.outlets.keepTerminal(place, terminal);
+      else terminal.close();
+    });
     // Once the console is over, it may be that nobody ever reads what is still on its way there.
-    await this.join(stream, terminal, () => stream.peerGone);
-    this.terminals.delete(domid);
+    await this.join(stream, lent, () => stream.peerGone);
+    this.terminals.delete(place.domid);
   }
 
   private refuse(channel: number, reason: string): void {

@@ -85,6 +85,11 @@ export class RelayStream implements ByteStream {
     return this.peerClosed || this.lost;
   }
 
+  /** The connection has ended under the stream; the peer has not closed it. */
+  get interrupted(): boolean {
+    return this.lost && !this.peerClosed;
+  }
+
   close(): void {
     if (this.closed) return;
     this.closed = true;

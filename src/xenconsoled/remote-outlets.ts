@@ -1,6 +1,6 @@
 /**
  * The outlets of consoles whose daemon is a domain of its own: a relay in dom0 has them. There may be
- * none for a while, and then another one. Consoles do not notice, but that their terminals break.
+ * none for a while, and then another one. Consoles do not notice, but that their terminals break then.
  */
 import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';

@@ -116,6 +116,7 @@ export async function startConsoleRelay(
     attachViewer: (stream) => relay.addViewer(stream),
     async close() {
       await Promise.all([line.close(), relay.close()]);
+      outlets.close();
       await own.close();
     },
   };

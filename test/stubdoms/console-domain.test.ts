@@ -72,6 +72,46 @@ test('a viewer who comes before the domain is shown what was printed, types, and
   expect(await world.end()).toEqual([]);
 });
 
+test('who looks at a terminal stays while the domain is made anew, and types at the same guest', async () => {
+  const world = await ConsoleDomainWorld.start();
+  const guest = await world.addGuest('web');
+  guest.print(bytesOf('hello\n'));
+  await world.host.settle();
+  const [terminal] = world.terminals;
+  for (const word of ['once', 'twice']) {
+    world.destroyDomain();
+    await world.host.settle(20_000);
+    expect(terminal?.closed).toBe(false);
+    terminal?.type(bytesOf(`${word}\r`));
+    await world.startDomain();
+    await world.host.settle(2000);
+    guest.print(bytesOf(`${word} more\n`));
+    await world.host.settle();
+  }
+  expect(guest.received()).toBe('once\rtwice\r');
+  expect(terminal?.shown).toBe('hello\nonce more\ntwice more\n');
+  expect(world.terminals.length).toBe(1);
+  expect(await world.value(`${guest.path}/tty`)).toBe(terminal?.path);
+  await world.removeGuest(guest);
+  expect(terminal?.closed).toBe(true);
+  expect(await world.end()).toEqual([]);
+});
+
+test('a guest that ends while the domain is away takes its terminal with it', async () => {
+  const world = await ConsoleDomainWorld.start();
+  const guest = await world.addGuest('web');
+  await world.host.settle();
+  const [terminal] = world.terminals;
+  world.destroyDomain();
+  await world.host.settle(5000);
+  expect(terminal?.closed).toBe(false);
+  await world.removeGuest(guest);
+  await world.host.settle(5000);
+  expect(terminal?.closed).toBe(true);
+  await world.startDomain();
+  expect(await world.end()).toEqual([]);
+});
+
 test('libxl is told of the domain, until the relay ends', async () => {
   const world = await ConsoleDomainWorld.start();
   expect(await world.value('/tool/xenconsoled/domid')).toBe(String(world.domid));

@@ -9,8 +9,8 @@ import type { WindowSize } from '../../src/console/window-size.ts';
 import { SimWorld } from '../../src/hypervisor/sim/world.ts';
 import type {
   ConsoleLog,
-  ConsoleOutlets,
   ConsolePlace,
+  LastingOutlets,
 } from '../../src/xenconsoled/console-outlets.ts';
 import {
   RELAY_VERSION,
@@ -19,14 +19,16 @@ import {
 } from '../../src/xenconsoled/relay-frames.ts';
 import { CHANNELS_MAX, RelaySession } from '../../src/xenconsoled/relay-session.ts';
 import { LINES_PER_SECOND_MAX } from '../../src/xenconsoled/relayed-lines.ts';
+import type { Terminal } from '../../src/xenconsoled/terminal.ts';
 import { FakeTerminal } from './console-host.ts';
 
 const GUEST = domId(7);
 /** A guest whose console is another's to serve. */
 const STRANGER = domId(8);
 
-class Outlets implements ConsoleOutlets {
+class Outlets implements LastingOutlets {
   readonly terminals: FakeTerminal[] = [];
+  readonly kept: Terminal[] = [];
   logged = '';
   /** Of the windows that guests were told of. */
   readonly columns: number[] = [];
@@ -36,6 +38,10 @@ class Outlets implements ConsoleOutlets {
     const terminal = new FakeTerminal('/dev/pts/1');
     this.terminals.push(terminal);
     return terminal;
+  }
+
+  keepTerminal(_: ConsolePlace, terminal: Terminal) {
+    this.kept.push(terminal);
   }
 
   async openLog(): Promise<ConsoleLog> {
@@ -175,7 +181,8 @@ test.each<[string, readonly RelayMessage[], RegExp]>([
   await scene.world.run({ for_ms: 1000 });
   expect(scene.lines.join('\n')).toMatch(reason);
   expect(scene.over).toBe(true);
-  expect(terminal?.closed).toBe(true);
+  expect(scene.outlets.kept).toEqual([terminal]);
+  expect(terminal?.closed).toBe(false);
 });
 
 test('a terminal that nobody reads ends with its console', async () => {
@@ -244,7 +251,7 @@ test('a second batch before the first is stored ends the connection', async () =
   expect(scene.over).toBe(true);
 });
 
-test('garbage at any point ends the connection or says nothing, and leaves nothing open', async () => {
+test('garbage at any point ends the connection or says nothing, and leaves nothing open but what it gives back', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 3000 }), async (garbage) => {
       const scene = new Scene();
@@ -255,7 +262,8 @@ test('garbage at any point ends the connection or says nothing, and leaves nothi
       if (!scene.over) await scene.world.finish(scene.session.close());
       await scene.world.run({ for_ms: 1000 });
       expect(scene.outlets.logsOpen).toBe(0);
-      expect(scene.outlets.terminals.every(({ closed }) => closed)).toBe(true);
+      const { terminals, kept } = scene.outlets;
+      expect(terminals.filter(({ closed }) => !closed)).toEqual(kept);
     }),
     { numRuns: 200 },
   );
