@@ -19,7 +19,8 @@ import { findDomain } from '../../src/xenstore/domain-name.ts';
 import { RELAY_PORT } from './service.ts';
 
 /** Where libxl reads which domain guests' consoles are for, when it makes them. */
-const CONSOLE_DOMAIN_KEY = '/tool/xenconsoled/domid';
+const CONSOLE_DOMAIN_DIRECTORY = '/tool/xenconsoled';
+const CONSOLE_DOMAIN_KEY = `${CONSOLE_DOMAIN_DIRECTORY}/domid`;
 /** Between two looks for a domain that is not there. */
 const LOOK_MS = 500;
 
@@ -65,7 +66,11 @@ class DomainLine {
     this.closed = true;
     await this.connector?.close();
     if (this.consoles === undefined) return;
-    await this.services.xenstore.remove(CONSOLE_DOMAIN_KEY);
+    await this.services.xenstore.transaction(async (nodes) => {
+      await nodes.remove(CONSOLE_DOMAIN_KEY);
+      const others = await nodes.list(CONSOLE_DOMAIN_DIRECTORY);
+      if (others.length === 0) await nodes.remove(CONSOLE_DOMAIN_DIRECTORY);
+    });
     await this.consoles.close();
   }
 
