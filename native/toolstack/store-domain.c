@@ -197,6 +197,7 @@ static bool pin(xc_interface *xen, const struct request *request, uint32_t domid
         done = xc_vcpu_setaffinity(xen, domid, 0, map, NULL, XEN_VCPUAFFINITY_HARD) == 0;
         if (!done) failed("Xen does not let the store domain run on these processors");
     }
+    if (map == NULL) failed("there is no memory");
     free(map);
     return done;
 }

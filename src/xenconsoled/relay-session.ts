@@ -219,7 +219,7 @@ export class RelaySession {
           return this.refuse(channel, `domain ${domid} has a terminal already`);
         }
         const terminal = await this.parts.outlets.openTerminal(place);
-        if (this.over) return terminal.close();
+        if (this.over) return this.parts.outlets.keepTerminal(place, terminal);
         this.connection.send({ type: 'opened', channel, path: terminal.path });
         void this.joinTerminal(place, this.connection.openStream(channel), terminal);
       } catch (error) {

@@ -18,8 +18,8 @@ import {
 import { findDomain } from '../../src/xenstore/domain-name.ts';
 import { RELAY_PORT } from './service.ts';
 
-/** Where libxl reads which domain guests' consoles are for, when it makes them. */
 const CONSOLE_DOMAIN_DIRECTORY = '/tool/xenconsoled';
+/** Where libxl reads which domain guests' consoles are for, when it makes them. */
 const CONSOLE_DOMAIN_KEY = `${CONSOLE_DOMAIN_DIRECTORY}/domid`;
 /** Between two looks for a domain that is not there. */
 const LOOK_MS = 500;

@@ -15,9 +15,19 @@ import {
   VIEWER_WINDOW,
 } from '../../src/console/viewer-protocol.ts';
 import { KEPT_BYTES_MAX, RELAY_PATIENCE_MS } from '../../src/xenconsoled/remote-log.ts';
+import type { FakeTerminal } from '../xenconsoled/console-host.ts';
 import { ConsoleDomainWorld } from './console-domain-world.ts';
 
 const bytesOf = latin1Encode;
+
+/** Both halves, and a guest whose console has its terminal. */
+async function startWithGuest() {
+  const world = await ConsoleDomainWorld.start();
+  const guest = await world.addGuest('web');
+  await world.host.settle();
+  const [terminal] = world.terminals as [FakeTerminal];
+  return { world, guest, terminal };
+}
 
 test('a guest is shown, typed at and logged, and nothing is left of it', async () => {
   const world = await ConsoleDomainWorld.start();
@@ -73,41 +83,36 @@ test('a viewer who comes before the domain is shown what was printed, types, and
 });
 
 test('who looks at a terminal stays while the domain is made anew, and types at the same guest', async () => {
-  const world = await ConsoleDomainWorld.start();
-  const guest = await world.addGuest('web');
+  const { world, guest, terminal } = await startWithGuest();
   guest.print(bytesOf('hello\n'));
   await world.host.settle();
-  const [terminal] = world.terminals;
   for (const word of ['once', 'twice']) {
     world.destroyDomain();
     await world.host.settle(20_000);
-    expect(terminal?.closed).toBe(false);
-    terminal?.type(bytesOf(`${word}\r`));
+    expect(terminal.closed).toBe(false);
+    terminal.type(bytesOf(`${word}\r`));
     await world.startDomain();
     await world.host.settle(2000);
     guest.print(bytesOf(`${word} more\n`));
     await world.host.settle();
   }
   expect(guest.received()).toBe('once\rtwice\r');
-  expect(terminal?.shown).toBe('hello\nonce more\ntwice more\n');
+  expect(terminal.shown).toBe('hello\nonce more\ntwice more\n');
   expect(world.terminals.length).toBe(1);
-  expect(await world.value(`${guest.path}/tty`)).toBe(terminal?.path);
+  expect(await world.value(`${guest.path}/tty`)).toBe(terminal.path);
   await world.removeGuest(guest);
-  expect(terminal?.closed).toBe(true);
+  expect(terminal.closed).toBe(true);
   expect(await world.end()).toEqual([]);
 });
 
 test('a guest that ends while the domain is away takes its terminal with it', async () => {
-  const world = await ConsoleDomainWorld.start();
-  const guest = await world.addGuest('web');
-  await world.host.settle();
-  const [terminal] = world.terminals;
+  const { world, guest, terminal } = await startWithGuest();
   world.destroyDomain();
   await world.host.settle(5000);
-  expect(terminal?.closed).toBe(false);
+  expect(terminal.closed).toBe(false);
   await world.removeGuest(guest);
   await world.host.settle(5000);
-  expect(terminal?.closed).toBe(true);
+  expect(terminal.closed).toBe(true);
   await world.startDomain();
   expect(await world.end()).toEqual([]);
 });
@@ -168,17 +173,14 @@ test('no byte is lost or doubled in the log, whichever of the two is killed, and
 });
 
 test('a guest whose terminal nobody reads leaves none behind', async () => {
-  const world = await ConsoleDomainWorld.start();
-  const guest = await world.addGuest('g');
-  await world.host.settle();
-  const [terminal] = world.terminals;
-  if (terminal !== undefined) terminal.room = 4096;
+  const { world, guest, terminal } = await startWithGuest();
+  terminal.room = 4096;
   const output = 'x'.repeat(100_000);
   guest.print(bytesOf(output));
-  await world.until(() => world.logOf('g')?.length === output.length);
-  expect(terminal?.shown.length).toBe(4096);
+  await world.until(() => world.logOf('web')?.length === output.length);
+  expect(terminal.shown.length).toBe(4096);
   await world.removeGuest(guest);
-  expect(terminal?.closed).toBe(true);
+  expect(terminal.closed).toBe(true);
   expect(await world.end()).toEqual([]);
 });
 

@@ -33,8 +33,11 @@ class Outlets implements LastingOutlets {
   /** Of the windows that guests were told of. */
   readonly columns: number[] = [];
   logsOpen = 0;
+  /** For which terminals wait before they are opened. */
+  mayOpen = Promise.resolve();
 
   async openTerminal() {
+    await this.mayOpen;
     const terminal = new FakeTerminal('/dev/pts/1');
     this.terminals.push(terminal);
     return terminal;
@@ -198,6 +201,23 @@ test('a terminal that nobody reads ends with its console', async () => {
   expect(terminal?.closed).toBe(true);
   expect(scene.over).toBe(false);
   await scene.world.finish(scene.session.close());
+});
+
+test('a terminal that is being opened when the connection ends is given back, too', async () => {
+  const scene = new Scene();
+  let openNow = () => {};
+  scene.outlets.mayOpen = new Promise((resolve) => {
+    openNow = resolve;
+  });
+  scene.say(hello, open(1, 'terminal'));
+  await scene.world.run({ for_ms: 100 });
+  scene.domain.close();
+  await scene.world.run({ for_ms: 100 });
+  openNow();
+  await scene.world.run({ for_ms: 100 });
+  expect(scene.over).toBe(true);
+  expect(scene.outlets.terminals.map(({ closed }) => closed)).toEqual([false]);
+  expect(scene.outlets.kept).toEqual(scene.outlets.terminals);
 });
 
 test('a guest has one terminal at a time, and may have another when that has ended', async () => {
