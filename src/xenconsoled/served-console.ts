@@ -11,6 +11,7 @@ import { Stepper } from '../xenbus/stepper.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
 import type { ConnectedRing, RingAccess } from './connected-ring.ts';
 import type { ConsoleLog, ConsoleOutlets, ConsolePlace } from './console-outlets.ts';
+import { EVENTS_PER_PERIOD_MAX, PERIOD_MS } from './event-allowance.ts';
 import { History, type HistoryReader } from './history.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -48,13 +49,12 @@ const TYPED_SIZE = 1024;
 /** A viewer may paste without end to a guest that reads as fast. */
 const TYPED_TURNS_MAX = 16;
 
-/** From so many bytes on, a batch has left a guest waiting that prints more than its ring holds. */
-const FILLED_MIN = CONSOLE_OUTPUT_SIZE / 2;
 /**
- * How long such a guest may fill its ring again before the next batch is taken. The few bytes that are
- * there at once would cost as much as a ring full of them, of the allowance and of the way to the log.
+ * How long a guest may fill its ring before the next batch is taken: Linux signals every line, and every
+ * 256 bytes of a longer text. What is there at once would cost as much as a ring full of it, of the
+ * allowance, which lasts as long as its period this way, and of the way to the log.
  */
-const REFILL_MS = 5;
+const REFILL_MS = PERIOD_MS / EVENTS_PER_PERIOD_MAX;
 
 /** A terminal that broke is not made anew more often than this. */
 const TERMINAL_RENEWAL_MS = 1000;
@@ -201,7 +201,7 @@ export class ServedConsole {
   private ringReady(): void {
     const { ring } = this;
     if (ring === undefined) return;
-    this.takePrinted(1);
+    this.takePrinted('paid');
     this.passTyped();
     const { error } = ring.stream;
     if (error === undefined || this.ring !== ring) return;
@@ -210,21 +210,14 @@ export class ServedConsole {
     this.onViolation(error);
   }
 
-  /**
-   * Takes what the guest has printed and keeps printing, as long as its allowance permits.
-   *
-   * @param batchesPaid how many batches were counted already, with the event that told of them
-   */
-  private takePrinted(batchesPaid: number): void {
-    for (let batches = 0; ; batches++) {
-      const { ring } = this;
-      if (ring === undefined || this.closing !== undefined) return;
-      if (this.storing || this.isFull()) return;
-      if (batches >= batchesPaid && ring.allowance.exhausted) return;
-      // While a batch was in the ring the guest could think that we know of what it added to it.
-      if (!this.takeBatch(ring)) return;
-      if (batches >= batchesPaid) ring.allowance.spend();
-    }
+  /** Takes what the guest has printed, and goes on as long as it prints and has an allowance. */
+  private takePrinted(allowance: 'paid' | 'to be paid'): void {
+    const { ring } = this;
+    if (ring === undefined || this.closing !== undefined) return;
+    if (this.storing || this.isFull()) return;
+    const isPaid = allowance === 'paid';
+    if (!isPaid && ring.allowance.exhausted) return;
+    if (this.takeBatch(ring) && !isPaid) ring.allowance.spend();
   }
 
   /** One read empties the ring. Returns whether there was something. */
@@ -235,27 +228,25 @@ export class ServedConsole {
       this.guestLog?.rest();
       return false;
     }
-    if (this.guestLog === undefined) {
-      ring.stream.release();
-    } else {
-      const { guestLog } = this;
-      ring.allowance.hold();
-      this.storing = true;
-      guestLog.take(index, bytes, () => this.stored(ring, bytes.length));
-    }
+    ring.allowance.hold();
+    this.storing = true;
+    const stored = () => this.stored(ring);
+    if (this.guestLog === undefined) stored();
+    else this.guestLog.take(index, bytes, stored);
     this.show(bytes);
     return true;
   }
 
-  private stored(ring: ConnectedRing, length: number): void {
+  private stored(ring: ConnectedRing): void {
     if (this.ring === ring) ring.stream.release();
-    if (length < FILLED_MIN) this.goOn();
-    else this.refill = this.services.clock.after(REFILL_MS, () => this.goOn());
+    if (this.closing !== undefined) return;
+    this.refill = this.services.clock.after(REFILL_MS, () => this.goOn());
   }
 
   private goOn(): void {
     this.storing = false;
-    this.takePrinted(0);
+    // While a batch was in the ring the guest could think that we know of what it added to it.
+    this.takePrinted('to be paid');
     if (!this.storing) this.ring?.allowance.letGo();
   }
 
@@ -338,7 +329,7 @@ export class ServedConsole {
     if (terminal !== this.terminal) return;
     const guestWaited = this.isFull();
     this.showOnTerminal();
-    if (guestWaited) this.takePrinted(0);
+    if (guestWaited) this.takePrinted('to be paid');
     this.passTyped();
     if (terminal.ended) this.replaceTerminal(terminal);
   }

@@ -16,15 +16,25 @@ const TICK_MS = 10;
 const fd = openSync(tty, constants.O_RDWR | constants.O_NOCTTY);
 const chunk = Buffer.alloc(65536);
 
+/** What was read after the text that was waited for. */
+let ahead = '';
+
+/** Reads on until `text` has come. Returns how many bytes that took, with it. */
 function readUntil(text: string): number {
-  let seen = '';
   let bytes = 0;
-  while (!seen.includes(text)) {
+  for (;;) {
+    const at = ahead.indexOf(text);
+    if (at >= 0) {
+      const end = at + text.length;
+      ahead = ahead.slice(end);
+      return bytes + end;
+    }
+    // The text may come in two pieces.
+    const done = Math.max(0, ahead.length - text.length);
+    bytes += done;
     const length = readSync(fd, chunk);
-    bytes += length;
-    seen = (seen + chunk.toString('latin1', 0, length)).slice(-1000);
+    ahead = ahead.slice(done) + chunk.toString('latin1', 0, length);
   }
-  return bytes;
 }
 
 /** User and system time of the daemon. */
