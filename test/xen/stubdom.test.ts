@@ -28,7 +28,7 @@ import {
 import { inOwnLab } from './shared-lab.ts';
 import { attachAndDetach, pauseAndUnpause, rename } from './toolstack-commands.ts';
 
-const TEST_LIMIT_MS = 2_400_000;
+const TEST_LIMIT_MS = 1_200_000;
 const END_LIMIT_MS = 200_000;
 /** Linux, Node, and twice the files: Linux gives half of the memory to those of an initramfs. */
 const STORAGE_MIB = 768;

@@ -31,7 +31,7 @@ import {
   makeWorkingGuest,
 } from './working-guest.ts';
 
-const TEST_LIMIT_MS = 4_500_000;
+const TEST_LIMIT_MS = 1_800_000;
 /** Emulated, a domain that is made again takes a minute. */
 const REMAKE_LIMIT_MS = 300_000;
 const PAUSE_MAX_MS = 3000;
