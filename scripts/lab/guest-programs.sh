@@ -5,8 +5,12 @@ ip link set lo up
 
 until [ -b /dev/xvda ]; do sleep 0.2; done
 mount -t ext4 -o ro /dev/xvda /mnt
-for entry in /mnt/* /mnt/tmp/*; do
-  [ -e "/${entry#/mnt/}" ] || ln -s "$entry" /
+for entry in /mnt/*; do
+  # Of what is in the initramfs, too, what that lacks.
+  [ -e "/${entry#/mnt/}" ] && entries=$entry/* || entries=$entry
+  for missing in $entries; do
+    [ -e "/${missing#/mnt/}" ] || ln -s "$missing" "/${missing#/mnt/}"
+  done
 done
 echo GUEST-PROGRAMS-READY
 
