@@ -12,7 +12,7 @@ const TARGETS = `
 TARGET is what the bytes come from and go to:
   -                 standard input and output of this command; it ends with the connection
   PATH              a Unix socket
-  tcp:[HOST:]PORT   TCP, on this machine unless a host is given
+  tcp:[HOST:]PORT   TCP, at 127.0.0.1 unless a host is given
   NUMBER            an open descriptor
 
 PORT is a number or a name that both ends agree on, for the keys in

@@ -17,6 +17,8 @@ export type VchanTarget =
 
 const TCP = /^tcp:(?:(.*):)?([0-9]{1,5})$/;
 const TCP_PORT_MAX = 65_535;
+/** An address, since a small guest may know no names, and `localhost` may stand for that of IPv6 alone. */
+const THIS_MACHINE = '127.0.0.1';
 
 /**
  * `tcp:[HOST:]PORT`, the number of a descriptor, or the path of a Unix socket. Throws `RangeError`
@@ -28,7 +30,7 @@ export function parseVchanTarget(text: string): VchanTarget {
     if (text === '') throw new RangeError('the path of a socket is not empty');
     return { kind: 'unix', path: text };
   }
-  const [, host = 'localhost', port = ''] = TCP.exec(text) ?? [];
+  const [, host = THIS_MACHINE, port = ''] = TCP.exec(text) ?? [];
   if (port === '' || Number(port) > TCP_PORT_MAX) {
     throw new RangeError(
       `TCP is written tcp:PORT or tcp:HOST:PORT, a port at most ${TCP_PORT_MAX}`,

@@ -153,7 +153,7 @@ describe('a target', () => {
   test.each([
     ['/run/a', { kind: 'unix', path: '/run/a' }],
     ['a', { kind: 'unix', path: 'a' }],
-    ['tcp:80', { kind: 'tcp', host: 'localhost', port: 80 }],
+    ['tcp:80', { kind: 'tcp', host: '127.0.0.1', port: 80 }],
     ['tcp:10.0.0.1:80', { kind: 'tcp', host: '10.0.0.1', port: 80 }],
     ['tcp:[::1]:80', { kind: 'tcp', host: '::1', port: 80 }],
     ['5', { kind: 'descriptor', fd: 5 }],
