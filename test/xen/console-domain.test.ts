@@ -13,7 +13,7 @@ import {
   unikernelConfig,
 } from '../../src/dom0/stub-domains.ts';
 import { scratchDirectory } from '../unikernel/native-stubdom.ts';
-import { countsWhole, flood, floodEnd } from './console-flood.ts';
+import { flood, floodEnd, floodIsWhole } from './console-flood.ts';
 import { ownLab } from './shared-lab.ts';
 
 /** To show what a viewer has missed takes an emulated machine longer than to answer. */
@@ -120,7 +120,7 @@ async function talk(type: GuestType, name: string): Promise<void> {
   await grows(log);
   await destroyDomain();
   await floodEnd(host.lab, log, FLOOD_LIMIT_MS);
-  expect(await countsWhole(host.lab, log, FLOOD_LINES)).toBe('whole');
+  expect(await floodIsWhole(host.lab, log, FLOOD_LINES)).toBe('whole');
   expect(await host.lab.run(['xl', 'domid', NAME])).toBe(domid);
 
   const next = view('node', PARAVANE, 'console', name);

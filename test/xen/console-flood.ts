@@ -3,9 +3,18 @@ import type { Lab } from '../../scripts/lab/lab.ts';
 
 const LIMIT_MS = 360_000;
 
-/** What is typed at a guest's shell so that it prints the numbers up to `count`: by `cat` not line by line. */
+/** What follows the number in a line: an emulated guest takes longer to write a number than a line. */
+const PADDING = `-${'0123456789'.repeat(6)}`;
+
+/** Line `number` of a flood, without its end. */
+export const floodLine = (number: number) => `${number}${PADDING}`;
+
+/** Both busybox's and GNU's: the last line is the number alone. */
+const lines = (count: number) => `seq -s $'${PADDING}\\n' 1 ${count}`;
+
+/** What is typed at a guest's shell so that it prints `count` numbered lines: by `cat` not one by one. */
 export const flood = (count: number) =>
-  `stty -opost; echo FLOOD-"BEGIN"; seq 1 ${count} | cat; echo FLOOD-"END"; stty opost`;
+  `stty -opost; echo FLOOD-"BEGIN"; ${lines(count)} | cat; echo FLOOD-"END"; stty opost`;
 
 /** Resolves once the flood has ended in the log. */
 export function floodEnd(lab: Lab, log: string, limit_ms: number): Promise<true> {
@@ -17,11 +26,11 @@ export function floodEnd(lab: Lab, log: string, limit_ms: number): Promise<true>
   return lab.waitFor('end of the output', look, limit_ms);
 }
 
-/** `whole` if the log holds the numbers from 1 to `count` in order, each once, after the last FLOOD-BEGIN. */
-export async function countsWhole(lab: Lab, log: string, count: number): Promise<string> {
+/** `whole` if the log holds the flood's lines in order, each once, after the last FLOOD-BEGIN. */
+export async function floodIsWhole(lab: Lab, log: string, count: number): Promise<string> {
   const out = await lab.run(
-    `tac ${log} | sed '/FLOOD-BEGIN/q' | tac | tr -d '\\r' | grep -E '^[0-9]+$' >/tmp/counted
-     seq 1 ${count} | cmp - /tmp/counted && echo whole`,
+    `tac ${log} | sed '/FLOOD-BEGIN/q' | tac | tr -d '\\r' | grep -E '^[0-9]+(-|$)' >/tmp/printed
+     ${lines(count)} | cmp - /tmp/printed && echo whole`,
     { timeout_ms: LIMIT_MS },
   );
   return out.trim();
