@@ -4,6 +4,7 @@
  */
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { printLines } from '../xen/console-flood.ts';
 import { median } from './rounds.ts';
 
 const [tty = '', keys = '', lines = '', pid = ''] = process.argv.slice(2);
@@ -56,7 +57,7 @@ for (let n = 0; n < Number(keys); n++) {
   latencies.push(performance.now() - start_ms);
 }
 // Ctrl-U takes the line back.
-writeSync(fd, `\x15seq 1 ${lines}; echo fin"ished"\r`);
+writeSync(fd, `\x15${printLines(Number(lines))}; echo fin"ished"\r`);
 readUntil('\r\n');
 const cpuBefore_ms = cpu_ms();
 const start_ms = performance.now();

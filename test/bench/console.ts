@@ -63,7 +63,7 @@ async function measure(
 }
 
 export async function benchConsole({ quick }: BenchOptions): Promise<Row[]> {
-  const [rounds, keys, lines] = quick ? [1, 20, 20_000] : [3, 100, 150_000];
+  const [rounds, keys, lines] = quick ? [1, 20, 5_000] : [3, 100, 30_000];
   const lab = await Lab.boot(MACHINE_DEFAULTS);
   try {
     const host = await Host.start(lab);

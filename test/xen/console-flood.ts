@@ -9,12 +9,12 @@ const PADDING = `-${'0123456789'.repeat(6)}`;
 /** Line `number` of a flood, without its end. */
 export const floodLine = (number: number) => `${number}${PADDING}`;
 
-/** Both busybox's and GNU's: the last line is the number alone. */
-const lines = (count: number) => `seq -s $'${PADDING}\\n' 1 ${count}`;
+/** A command of busybox's shell and of bash that prints `count` lines. The last one is the number alone. */
+export const printLines = (count: number) => `seq -s $'${PADDING}\\n' 1 ${count}`;
 
 /** What is typed at a guest's shell so that it prints `count` numbered lines: by `cat` not one by one. */
 export const flood = (count: number) =>
-  `stty -opost; echo FLOOD-"BEGIN"; ${lines(count)} | cat; echo FLOOD-"END"; stty opost`;
+  `stty -opost; echo FLOOD-"BEGIN"; ${printLines(count)} | cat; echo FLOOD-"END"; stty opost`;
 
 /** Resolves once the flood has ended in the log. */
 export function floodEnd(lab: Lab, log: string, limit_ms: number): Promise<true> {
@@ -30,7 +30,7 @@ export function floodEnd(lab: Lab, log: string, limit_ms: number): Promise<true>
 export async function floodIsWhole(lab: Lab, log: string, count: number): Promise<string> {
   const out = await lab.run(
     `tac ${log} | sed '/FLOOD-BEGIN/q' | tac | tr -d '\\r' | grep -E '^[0-9]+(-|$)' >/tmp/printed
-     ${lines(count)} | cmp - /tmp/printed && echo whole`,
+     ${printLines(count)} | cmp - /tmp/printed && echo whole`,
     { timeout_ms: LIMIT_MS },
   );
   return out.trim();
