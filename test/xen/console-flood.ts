@@ -20,7 +20,8 @@ export const flood = (count: number) =>
 export function floodEnd(lab: Lab, log: string, limit_ms: number): Promise<true> {
   const look = async () => {
     // The lab's account of the test shows how far it is.
-    const { code } = await lab.attempt(`tail -c 200 ${log} | grep FLOOD-END || ! du -ab ${log}*`);
+    const show = `(du -ab ${log}*; false)`;
+    const { code } = await lab.attempt(`tail -c 200 ${log} | grep FLOOD-END || ${show}`);
     return code === 0 ? true : undefined;
   };
   return lab.waitFor('end of the output', look, limit_ms);
