@@ -5,6 +5,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ByteStream } from '../base/byte-stream.ts';
+import { Patience } from '../vchan/patience.ts';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {
@@ -24,6 +25,11 @@ export interface NativeDescriptor {
   writeNow(fd: number, source: Uint8Array): number;
 }
 
+/** Looks for an answer, each of which asks the kernel. */
+const LOOKS_MAX = 100;
+/** Answers that are taken without a turn of the event loop before others get theirs. */
+const ANSWERS_MAX = 64;
+
 const NOTHING_NOW = -constants.errno.EAGAIN;
 
 export class DescriptorStream implements ByteStream {
@@ -37,6 +43,12 @@ export class DescriptorStream implements ByteStream {
   private full = false;
   /** What is polled for. */
   private awaited = 0;
+  private readonly answers = new Patience(LOOKS_MAX);
+  /** Since the event loop's last turn. */
+  private answered = 0;
+  private lookDue = false;
+  /** Reads that gave bytes. */
+  private received = 0;
   private over = false;
   private closed = false;
 
@@ -51,6 +63,7 @@ export class DescriptorStream implements ByteStream {
     if (this.ended || this.dry || target.length === 0) return 0;
     const length = this.native.readNow(this.fd, target);
     if (length > 0) {
+      this.received++;
       // Less than was asked for is all there was. Polling tells of what has come since.
       if (length < target.length) this.awaitBytes();
       return length;
@@ -63,7 +76,10 @@ export class DescriptorStream implements ByteStream {
   write(source: Uint8Array): number {
     if (this.ended || this.full || source.length === 0) return 0;
     const length = this.native.writeNow(this.fd, source);
-    if (length === source.length) return length;
+    if (length === source.length) {
+      this.lookLater();
+      return length;
+    }
     // Of a peer who is gone, reading tells, too: after what that has sent before.
     this.full = true;
     if (length >= 0 || length === NOTHING_NOW) this.await(this.awaited | this.native.WRITABLE);
@@ -93,6 +109,25 @@ export class DescriptorStream implements ByteStream {
     this.await(this.awaited | this.native.READABLE);
   }
 
+  /** Once whoever writes has returned: the other end may be about to answer. */
+  private lookLater(): void {
+    if (!this.dry || this.lookDue) return;
+    this.lookDue = true;
+    void Promise.resolve().then(() => {
+      this.lookDue = false;
+      if (this.closed || this.answered >= ANSWERS_MAX) return;
+      if (this.answers.pays(this.answer)) this.answered++;
+    });
+  }
+
+  private readonly answer = () => {
+    if (this.ended || !this.dry) return true;
+    const before = this.received;
+    this.dry = false;
+    this.handler();
+    return this.received !== before;
+  };
+
   private await(events: number): void {
     if (events === this.awaited) return;
     this.awaited = events;
@@ -101,6 +136,7 @@ export class DescriptorStream implements ByteStream {
   }
 
   private polled(events: number): void {
+    this.answered = 0;
     const { READABLE, WRITABLE } = this.native;
     if (events < 0) {
       // Polling has stopped; asking the kernel once more tells why.

@@ -4,14 +4,18 @@
  * not, the time is lost. So looking in vain is done less and less often.
  */
 
-/** Looks before we give up: about as long as it takes to be signalled and to wake. */
-const LOOKS_MAX = 1000;
 /** Opportunities that are let go by at most until it is tried once more. */
 const PAUSE_MAX = 128;
 
 export class Patience {
+  private readonly looks_max: number;
   private pause = 0;
   private left = 0;
+
+  /** @param looks_max looks before we give up: about as long as it takes to be signalled and to wake */
+  constructor(looks_max: number) {
+    this.looks_max = looks_max;
+  }
 
   /** Whether `happened` came true while we looked, which is once at least. */
   pays(happened: () => boolean): boolean {
@@ -20,7 +24,7 @@ export class Patience {
       this.left--;
       return false;
     }
-    for (let looks = 0; looks < LOOKS_MAX; looks++) {
+    for (let looks = 0; looks < this.looks_max; looks++) {
       if (happened()) {
         this.pause = 0;
         return true;

@@ -44,8 +44,14 @@ export const VCHAN_FLAGS = {
 
 /** Bytes that are moved before the peer is told, unless half the ring is more. */
 const PORTION_MIN = 32_768;
+/** Looks at an index in the page, each of which takes nanoseconds. */
+const LOOKS_MAX = 20_000;
+/** Up to this size. The more a waking moves, the better a processor works for somebody else meanwhile. */
+const SMALL_RING = 16_384;
 /** Rounds, each for what the peer did while we looked for it, before others get their turn. */
 const ROUNDS_MAX = 64;
+
+const looksFor = (ringSize: number) => LOOKS_MAX / Math.max(1, ringSize / SMALL_RING);
 
 /** At most `length` bytes from `start` on. */
 function part(bytes: Uint8Array, start: number, length: number): Uint8Array {
@@ -79,9 +85,9 @@ export class Vchan implements ByteStream {
   private readonly clock: Clock;
   private readonly release: () => void;
   private readonly end = new StreamEnd(() => this.wake());
-  private readonly answers = new Patience();
-  private readonly floods = new Patience();
-  private readonly rooms = new Patience();
+  private readonly answers = new Patience(LOOKS_MAX);
+  private readonly floods: Patience;
+  private readonly rooms: Patience;
   private handler: () => void = () => {};
   private gone = false;
   /** Set in the page since the last event, so that setting it again would tell the peer nothing. */
@@ -107,6 +113,8 @@ export class Vchan implements ByteStream {
     this.receiveSize = incoming.data.length;
     this.writer = new ByteRingWriter(outgoing);
     this.sendSize = outgoing.data.length;
+    this.floods = new Patience(looksFor(this.receiveSize));
+    this.rooms = new Patience(looksFor(this.sendSize));
     this.channel = parts.channel;
     this.clock = parts.clock;
     this.release = parts.release;

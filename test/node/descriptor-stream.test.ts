@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadNative } from '../../src/hypervisor/linux/native.ts';
 import { DescriptorStream } from '../../src/node/descriptor-stream.ts';
@@ -124,4 +125,25 @@ test('nobody to connect to is an error with its code', () => {
   expect(() => native.connectUnix(join(directory, 'nobody'))).toThrow(
     expect.objectContaining({ code: 'ENOENT', syscall: 'connect' }),
   );
+});
+
+test('an answer that comes at once is read before the event loop turns, though not without end', async () => {
+  const target = new Uint8Array(16);
+  let answers = 0;
+  const ask = () => {
+    stream.write(Uint8Array.of(1));
+    peer.write('answer');
+  };
+  stream.onReady(() => {
+    if (stream.read(target) === 0) return;
+    answers++;
+    ask();
+  });
+  await turn();
+  ask();
+  await Promise.resolve();
+  expect(answers).toBe(1);
+  await turn();
+  expect(answers).toBeGreaterThan(10);
+  expect(answers).toBeLessThan(1000);
 });

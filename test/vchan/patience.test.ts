@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import { Patience } from '../../src/vchan/patience.ts';
 
+const LOOKS_MAX = 1000;
+
 /** How often of `opportunities` it looks more than once, where nothing happens. */
 function vainLooks(patience: Patience, opportunities: number): number {
   let tries = 0;
@@ -14,7 +16,7 @@ function vainLooks(patience: Patience, opportunities: number): number {
 }
 
 test('what happens while it looks is seen, each time', () => {
-  const patience = new Patience();
+  const patience = new Patience(LOOKS_MAX);
   for (let n = 0; n < 100; n++) {
     let looks = 0;
     expect(patience.pays(() => ++looks === 10)).toBe(true);
@@ -22,7 +24,7 @@ test('what happens while it looks is seen, each time', () => {
 });
 
 test('it looks in vain less and less often, and never gives up', () => {
-  const patience = new Patience();
+  const patience = new Patience(LOOKS_MAX);
   expect(vainLooks(patience, 100)).toBeLessThan(10);
   const tries = vainLooks(patience, 10_000);
   expect(tries).toBeGreaterThan(10);
@@ -30,7 +32,7 @@ test('it looks in vain less and less often, and never gives up', () => {
 });
 
 test('what has happened already is seen at any time', () => {
-  const patience = new Patience();
+  const patience = new Patience(LOOKS_MAX);
   for (let n = 0; n < 100; n++) {
     vainLooks(patience, 1);
     expect(patience.pays(() => true)).toBe(true);
@@ -38,7 +40,7 @@ test('what has happened already is seen at any time', () => {
 });
 
 test('once it has paid to look for long, it does so at the next opportunity again', () => {
-  const patience = new Patience();
+  const patience = new Patience(LOOKS_MAX);
   const second = () => {
     let looks = 0;
     return patience.pays(() => ++looks === 20);
