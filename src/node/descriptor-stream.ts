@@ -43,7 +43,7 @@ export class DescriptorStream implements ByteStream {
   private full = false;
   /** What is polled for. */
   private awaited = 0;
-  private readonly answers = new Patience(LOOKS_MAX);
+  private readonly answers = new Patience(LOOKS_MAX, () => performance.now());
   /** Since the event loop's last turn. */
   private answered = 0;
   private lookDue = false;

@@ -85,7 +85,7 @@ export class Vchan implements ByteStream {
   private readonly clock: Clock;
   private readonly release: () => void;
   private readonly end = new StreamEnd(() => this.wake());
-  private readonly answers = new Patience(LOOKS_MAX);
+  private readonly answers: Patience;
   private readonly floods: Patience;
   private readonly rooms: Patience;
   private handler: () => void = () => {};
@@ -113,8 +113,10 @@ export class Vchan implements ByteStream {
     this.receiveSize = incoming.data.length;
     this.writer = new ByteRingWriter(outgoing);
     this.sendSize = outgoing.data.length;
-    this.floods = new Patience(looksFor(this.receiveSize));
-    this.rooms = new Patience(looksFor(this.sendSize));
+    const now_ms = () => parts.clock.now_ms();
+    this.answers = new Patience(LOOKS_MAX, now_ms);
+    this.floods = new Patience(looksFor(this.receiveSize), now_ms);
+    this.rooms = new Patience(looksFor(this.sendSize), now_ms);
     this.channel = parts.channel;
     this.clock = parts.clock;
     this.release = parts.release;

@@ -16,7 +16,7 @@ function vainLooks(patience: Patience, opportunities: number): number {
 }
 
 test('what happens while it looks is seen, each time', () => {
-  const patience = new Patience(LOOKS_MAX);
+  const patience = new Patience(LOOKS_MAX, () => 0);
   for (let n = 0; n < 100; n++) {
     let looks = 0;
     expect(patience.pays(() => ++looks === 10)).toBe(true);
@@ -24,7 +24,7 @@ test('what happens while it looks is seen, each time', () => {
 });
 
 test('it looks in vain less and less often, and never gives up', () => {
-  const patience = new Patience(LOOKS_MAX);
+  const patience = new Patience(LOOKS_MAX, () => 0);
   expect(vainLooks(patience, 100)).toBeLessThan(10);
   const tries = vainLooks(patience, 10_000);
   expect(tries).toBeGreaterThan(10);
@@ -32,7 +32,7 @@ test('it looks in vain less and less often, and never gives up', () => {
 });
 
 test('what has happened already is seen at any time', () => {
-  const patience = new Patience(LOOKS_MAX);
+  const patience = new Patience(LOOKS_MAX, () => 0);
   for (let n = 0; n < 100; n++) {
     vainLooks(patience, 1);
     expect(patience.pays(() => true)).toBe(true);
@@ -40,7 +40,7 @@ test('what has happened already is seen at any time', () => {
 });
 
 test('once it has paid to look for long, it does so at the next opportunity again', () => {
-  const patience = new Patience(LOOKS_MAX);
+  const patience = new Patience(LOOKS_MAX, () => 0);
   const second = () => {
     let looks = 0;
     return patience.pays(() => ++looks === 20);
@@ -50,4 +50,16 @@ test('once it has paid to look for long, it does so at the next opportunity agai
   while (!second()) opportunities++;
   expect(opportunities).toBeLessThan(1000);
   expect([second(), second()]).toEqual([true, true]);
+});
+
+test('it does not look for long where looks are slow', () => {
+  let now_ms = 0;
+  let looks = 0;
+  const slow = () => {
+    looks++;
+    now_ms++;
+    return false;
+  };
+  expect(new Patience(LOOKS_MAX, () => now_ms).pays(slow)).toBe(false);
+  expect(looks).toBeLessThan(LOOKS_MAX / 10);
 });
