@@ -3,13 +3,14 @@
  * the rings.
  *
  *   c-end server DOMAIN PATH send|receive READ_MIN WRITE_MIN
- *   c-end server DOMAIN PATH serve READ_MIN WRITE_MIN
+ *   c-end server DOMAIN PATH serve|echo READ_MIN WRITE_MIN
  *   c-end client DOMAIN PATH send|receive
  *
  * `send` copies standard input to the vchan, waits until the other end has read it and closes;
  * `receive` copies the vchan to standard output until the other end closes. `serve` does what the
  * other end says in 11 bytes each time: `e` and a number of ten digits, to send so many single bytes
  * back as they come, or `s` and a number, to take so many bytes and send one when all have come.
+ * `echo` sends back what comes until the other end closes.
  */
 #include <libxenvchan.h>
 #include <stdio.h>
@@ -68,6 +69,16 @@ static int serve(struct libxenvchan *ctrl)
     return 0;
 }
 
+static int echo_all(struct libxenvchan *ctrl)
+{
+    int length;
+
+    while ((length = libxenvchan_read(ctrl, buffer, sizeof(buffer))) > 0)
+        if (libxenvchan_write(ctrl, buffer, length) != length)
+            return 1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int is_server = argc == 7 && strcmp(argv[1], "server") == 0;
@@ -88,6 +99,8 @@ int main(int argc, char **argv)
         libxenvchan_wait(ctrl);
     if (strcmp(argv[4], "serve") == 0)
         status = serve(ctrl);
+    else if (strcmp(argv[4], "echo") == 0)
+        status = echo_all(ctrl);
     else
         status = strcmp(argv[4], "send") == 0 ? send_all(ctrl) : receive_all(ctrl);
     libxenvchan_close(ctrl);

@@ -1,8 +1,7 @@
 /** Vchans in the lab: the programs at their ends, in dom0 and in guests that have them on their disks. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { buildSync } from 'esbuild';
 import { CHECKOUT } from '../../scripts/lab/debian.ts';
 import { Guest, programGuestInitramfs } from '../../scripts/lab/guest.ts';
@@ -23,6 +22,10 @@ export interface VchanPrograms {
   readonly cEnd: string;
   /** vchan-web.ts as one file. */
   readonly web: string;
+  /** vchan-rings.ts as one file. */
+  readonly rings: string;
+  /** vchan-flow.sh. */
+  readonly flow: string;
   readonly certificate: string;
   readonly key: string;
   /** An image with all of these and with both bridges. */
@@ -30,26 +33,31 @@ export interface VchanPrograms {
 }
 
 export function makePrograms(): VchanPrograms {
-  const directory = mkdtempSync(join(tmpdir(), 'paravane-vchan-'));
+  // Below the checkout, where what is bundled finds the native shim.
+  const directory = mkdtempSync(join(CHECKOUT, '.cache/vchan-'));
   const at = (name: string) => join(directory, name);
   const programs = {
     directory,
     cEnd: at('c-end'),
     web: at('vchan-web.mjs'),
+    rings: at('vchan-rings.mjs'),
+    flow: join(CHECKOUT, 'test/xen/vchan-flow.sh'),
     certificate: at('certificate.pem'),
     key: at('key.pem'),
     disk: at('programs.img'),
   };
   compile(join(CHECKOUT, 'test/vchan/c-end.c'), programs.cEnd, '-O2', '-lxenvchan');
-  const entryPoints = [join(CHECKOUT, 'test/xen/vchan-web.ts')];
-  buildSync({ entryPoints, outfile: programs.web, bundle: true, platform: 'node', format: 'esm' });
+  for (const outfile of [programs.web, programs.rings]) {
+    const entryPoints = [join(CHECKOUT, 'test/xen', `${basename(outfile, '.mjs')}.ts`)];
+    buildSync({ entryPoints, outfile, bundle: true, platform: 'node', format: 'esm' });
+  }
   const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const subject = ['-subj', '/CN=guest', '-addext', 'subjectAltName=DNS:guest', '-days', '3'];
   const output = ['-keyout', programs.key, '-out', programs.certificate];
   execFileSync('openssl', ['req', '-x509', ...ec, ...subject, ...output], { stdio: 'pipe' });
-  const { cEnd, web, certificate, key } = programs;
+  const { cEnd, web, rings, flow, certificate, key } = programs;
   const shim = join(CHECKOUT, 'native/build/Release/paravane_native.node');
-  const files = [DIST, web, certificate, key];
+  const files = [DIST, web, rings, flow, certificate, key];
   makeProgramDisk(programs.disk, [process.execPath, shim, THEIRS, cEnd], files);
   return programs;
 }
