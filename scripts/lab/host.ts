@@ -10,6 +10,8 @@ export const PARAVANE = join(CHECKOUT, 'dist/paravane.js');
 /** The hotplug script for disks that our block back end serves. */
 const BLOCK_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-block');
 
+/** Xen's own hotplug script for interfaces, which Linux's back end has to have named. */
+export const XEN_NET_SCRIPT = '/etc/xen/scripts/vif-bridge';
 /** The hotplug script for interfaces that our network back end serves. */
 const NET_SCRIPT = join(CHECKOUT, 'scripts/hotplug/paravane-vif');
 

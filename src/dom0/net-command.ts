@@ -109,7 +109,11 @@ function addAttach(commands: StoreCommands): void {
     .option('--ip <address>', 'an address that is its own', collect(checked(ipAddress)))
     .option('--mtu <bytes>', 'what it carries in a frame', parseMtu)
     .option('--rate-limit <bytes>', 'bytes a second that the guest may send', byteCount)
-    .option('--no-filter', 'the guest may use addresses that are not its own');
+    .option('--no-filter', 'the guest may use addresses that are not its own')
+    .option(
+      '--script <file>',
+      "a hotplug script that others run; Linux's own back end has to have one",
+    );
   addAttachOptions(attach, 'netback', 'vif').action(async (domain: string, options) => {
     await commands.run(options, async (store) => {
       const entry = await attachInterface(store, {
@@ -121,6 +125,7 @@ function addAttach(commands: StoreCommands): void {
         mtu: options.mtu,
         bytesPerSecond: options.rateLimit,
         filter: options.filter,
+        script: options.script,
       });
       await finishAttach(commands, store, entry, options);
     });

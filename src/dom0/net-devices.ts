@@ -34,6 +34,8 @@ export interface InterfaceRequest extends DeviceRequest {
   readonly bytesPerSecond: number | undefined;
   /** The guest may only use its own addresses. */
   readonly filter: boolean;
+  /** The hotplug script that somebody else runs for it, and whose result the back end waits for. */
+  readonly script: string | undefined;
 }
 
 /** An address that nobody else has, as far as chance goes. */
@@ -57,7 +59,7 @@ const firstFree = (taken: ReadonlySet<number>) => {
 
 /** Writes what a toolstack writes for a new interface. */
 export function attachInterface(store: Xenstore, request: InterfaceRequest): Promise<DeviceEntry> {
-  const { bridge, addresses, mtu, bytesPerSecond, filter } = request;
+  const { bridge, addresses, mtu, bytesPerSecond, filter, script } = request;
   const mac = macAddressText(request.mac ?? newMacAddress());
   const given = (keys: Readonly<Record<string, string | undefined>>) =>
     Object.fromEntries(
@@ -73,6 +75,7 @@ export function attachInterface(store: Xenstore, request: InterfaceRequest): Pro
         mtu: mtu === undefined ? undefined : String(mtu),
         rate: bytesPerSecond === undefined ? undefined : rateText(bytesPerSecond),
         [FILTER_KEY]: filter ? undefined : '0',
+        script,
       }),
     },
     front: {

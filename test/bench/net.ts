@@ -5,7 +5,7 @@
  */
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
 import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/guest.ts';
-import { diskLine, Host } from '../../scripts/lab/host.ts';
+import { diskLine, Host, XEN_NET_SCRIPT } from '../../scripts/lab/host.ts';
 import { iperfResult, iperfServer, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -105,6 +105,7 @@ class NetBench {
     else await host.start('netback', '--type', type, ...options);
     for (const [index, guest] of guests.entries()) {
       const words = ['--type', type, '--bridge', BRIDGE, '--no-wait'];
+      if (side === 'kernel') words.push('--script', XEN_NET_SCRIPT);
       await host.paravane('net', 'attach', guest.name, ...words);
       if (side === 'kernel') await this.plugLinux(guest);
       await guest.run('until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');

@@ -57,7 +57,7 @@ const keys = async (path: string) =>
 describe('attach', () => {
   test('writes what a toolstack writes, with its permissions', async () => {
     const options = ['--mac', MAC, '--bridge', 'lan.10', '--ip', '10.0.0.5', '--ip', 'fd00::5'];
-    const more = ['--mtu', '9000', '--rate-limit', '10M', '--no-filter'];
+    const more = ['--mtu', '9000', '--rate-limit', '10M', '--no-filter', '--script', '/bin/vif'];
     expect(await attach(...options, ...more)).toEqual({ code: 0, out: 'eth0\n', error: '' });
     expect(await keys(BACK)).toEqual({
       frontend: FRONT,
@@ -69,6 +69,7 @@ describe('attach', () => {
       mtu: '9000',
       rate: '524288,50000',
       filter: '0',
+      script: '/bin/vif',
       online: '1',
       state: '1',
     });

@@ -2,7 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
 import type { Guest, GuestType } from '../../scripts/lab/guest.ts';
-import { type Host, PARAVANE, startOurs, vifLine } from '../../scripts/lab/host.ts';
+import { type Host, PARAVANE, startOurs, vifLine, XEN_NET_SCRIPT } from '../../scripts/lab/host.ts';
 import { iperfResult, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { NET_FEATURES, type NetFeature } from '../../src/net/features.ts';
 import { receiver, sender } from '../node/network-namespace.ts';
@@ -277,7 +277,9 @@ describe('our front end in dom0', () => {
   /** Gives dom0 an interface of its own; it is gone when the test ends. */
   async function attach(type: string): Promise<void> {
     onTestFinished(async () => void (await host.paravane('net', 'detach', '0', 'eth0', '--force')));
-    await host.paravane('net', 'attach', '0', '--type', type, '--mac', MACS[0], '--no-wait');
+    const words = ['--type', type, '--mac', MACS[0], '--no-wait'];
+    if (type !== OUR_TYPE) words.push('--script', XEN_NET_SCRIPT);
+    await host.paravane('net', 'attach', '0', ...words);
   }
 
   /** Puts our front end behind a TAP device of dom0's, and the back end's device into a namespace. */
