@@ -57,10 +57,27 @@ export interface CopyBatch {
   readonly length: number;
   /** How many fit. Adding one more throws RangeError. */
   readonly capacity: number;
-  /** Adds: `local` filled from the peer's page at `offset`. Returns the copy's index. */
-  fromPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number;
-  /** Adds: the peer's page at `offset` filled from `local`. Returns the copy's index. */
-  toPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number;
+  /**
+   * Adds: `length` bytes of `local` from `at` on, all of it unless given, filled from the peer's page
+   * at `offset`. Returns the copy's index. Parts of one array after the other cost the least.
+   */
+  fromPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at?: number,
+    length?: number,
+  ): number;
+  /** Adds: the peer's page at `offset` filled from these bytes of `local`. Returns the copy's index. */
+  toPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at?: number,
+    length?: number,
+  ): number;
   /** Does the copies in order and empties the batch. Copies that Xen refuses do not stop the others. Returns how many were refused. */
   run(): number;
   /** Of the batch last run: 0, or the negative GNTST_ code of copy `index`. */

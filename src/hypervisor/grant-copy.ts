@@ -8,12 +8,15 @@ const COPY_DOMID = 1;
 const COPY_OFFSET = 2;
 const COPY_LENGTH = 3;
 const COPY_TO_PEER = 4;
-const COPY_WORDS = 5;
+const COPY_LOCAL = 5;
+const COPY_AT = 6;
+const COPY_WORDS = 7;
 
 /**
  * Does `count` copies in order and fills `statuses`. Throws when they could not be tried.
- * @param operations five words a copy: reference, domid, offset, length, and 1 if it goes to the peer
- * @param locals our side of each
+ * @param operations seven words a copy: reference, domid, offset, length, 1 if it goes to the peer, and
+ *   our side of it: which of `locals`, and from which byte on
+ * @param locals arrays in the order in which the copies need them
  */
 export type CopyGrants = (
   operations: Uint32Array,
@@ -24,12 +27,28 @@ export type CopyGrants = (
 
 const nothing = new Uint8Array(0);
 
+/** Throws RangeError unless both sides of a copy lie where they can. */
+export function checkCopyRange(
+  offset: number,
+  local: Uint8Array,
+  at: number,
+  length: number,
+): void {
+  if (!Number.isInteger(offset) || offset < 0 || length < 0 || offset + length > PAGE_SIZE) {
+    throw new RangeError(`${length} bytes at ${offset} are not within the peer's page`);
+  }
+  if (!Number.isInteger(at) || !Number.isInteger(length) || at < 0 || at + length > local.length) {
+    throw new RangeError(`${length} bytes at ${at} are not within the local ${local.length}`);
+  }
+}
+
 export class GrantCopyBatch implements CopyBatch {
   readonly capacity: number;
   private readonly copyGrants: CopyGrants;
   private readonly operations: Uint32Array;
   private readonly locals: Uint8Array[];
   private readonly statuses: Int16Array;
+  private localCount = 0;
   private filled = 0;
   private ran = 0;
 
@@ -48,12 +67,26 @@ export class GrantCopyBatch implements CopyBatch {
     return this.filled;
   }
 
-  fromPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number {
-    return this.add(peer, ref, offset, local, 0);
+  fromPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at = 0,
+    length = local.length - at,
+  ): number {
+    return this.add(peer, ref, offset, local, at, length, 0);
   }
 
-  toPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number {
-    return this.add(peer, ref, offset, local, 1);
+  toPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at = 0,
+    length = local.length - at,
+  ): number {
+    return this.add(peer, ref, offset, local, at, length, 1);
   }
 
   private add(
@@ -61,29 +94,40 @@ export class GrantCopyBatch implements CopyBatch {
     ref: GrantRef,
     offset: number,
     local: Uint8Array,
+    at: number,
+    length: number,
     toPeer: 0 | 1,
   ): number {
     if (this.filled === this.capacity) {
       throw new RangeError(`a batch for ${this.capacity} copies is full`);
     }
-    if (!Number.isInteger(offset) || offset < 0 || offset + local.length > PAGE_SIZE) {
-      throw new RangeError(`${local.length} bytes at ${offset} are not within the peer's page`);
-    }
+    checkCopyRange(offset, local, at, length);
     const index = this.filled;
-    const at = index * COPY_WORDS;
-    this.operations[at + COPY_REF] = grantRef(ref);
-    this.operations[at + COPY_DOMID] = domId(peer);
-    this.operations[at + COPY_OFFSET] = offset;
-    this.operations[at + COPY_LENGTH] = local.length;
-    this.operations[at + COPY_TO_PEER] = toPeer;
-    this.locals[index] = local;
+    const word = index * COPY_WORDS;
+    const { operations } = this;
+    operations[word + COPY_REF] = grantRef(ref);
+    operations[word + COPY_DOMID] = domId(peer);
+    operations[word + COPY_OFFSET] = offset;
+    operations[word + COPY_LENGTH] = length;
+    operations[word + COPY_TO_PEER] = toPeer;
+    operations[word + COPY_LOCAL] = this.indexOf(local);
+    operations[word + COPY_AT] = at;
     this.filled = index + 1;
     return index;
+  }
+
+  /** Its place among the arrays of this batch, which the native layer looks up one by one. */
+  private indexOf(local: Uint8Array): number {
+    const last = this.localCount - 1;
+    if (last >= 0 && this.locals[last] === local) return last;
+    this.locals[this.localCount] = local;
+    return this.localCount++;
   }
 
   run(): number {
     const count = this.filled;
     this.filled = 0;
+    this.localCount = 0;
     this.ran = 0;
     this.copyGrants(this.operations, this.locals, this.statuses, count);
     this.ran = count;

@@ -258,10 +258,9 @@ export class BackReceive {
 
   /** Copies so many bytes, if there are, into the page of the request taken last. */
   private addCopy(slot: PendingResponse, { bytes }: Frame, at: number, count: number): void {
-    const piece = bytes.subarray(at, at + count);
-    slot.length = piece.length;
-    slot.copy = this.copies.length;
-    this.copies.toPeer(this.parts.peer, grantRef(this.request.gref), this.headroom, piece);
+    const ref = grantRef(this.request.gref);
+    slot.length = Math.min(count, bytes.length - at);
+    slot.copy = this.copies.toPeer(this.parts.peer, ref, this.headroom, bytes, at, slot.length);
   }
 
   /** Adds what `extraWriter` has written. */

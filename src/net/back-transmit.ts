@@ -229,7 +229,7 @@ export class BackTransmit {
       const { ref, offset, length } = packet.fragments[index]!;
       // Nothing is asked of Xen for a slot without bytes, which may name any grant.
       if (length === 0) continue;
-      copies.fromPeer(this.parts.peer, ref, offset, frame.bytes.subarray(at, at + length));
+      copies.fromPeer(this.parts.peer, ref, offset, frame.bytes, at, length);
       at += length;
     }
   }

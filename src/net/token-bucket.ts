@@ -64,6 +64,8 @@ export class TokenBucket {
   }
 
   private fill(): void {
+    // Without a rate the time, which is not for nothing, makes no difference.
+    if (this.burstBytes === Number.POSITIVE_INFINITY) return;
     const now_ms = this.clock.now_ms();
     const gained = (now_ms - this.filled_ms) * this.bytesPerMs;
     this.level = Math.min(this.burstBytes, this.level + gained);

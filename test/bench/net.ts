@@ -5,7 +5,7 @@
  */
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
 import { Guest, guestToolsDisk, toolsGuestInitramfs } from '../../scripts/lab/guest.ts';
-import { diskLine, Host, XEN_NET_SCRIPT } from '../../scripts/lab/host.ts';
+import { diskLine, Host, startOurs, XEN_NET_SCRIPT } from '../../scripts/lab/host.ts';
 import { iperfResult, iperfServer, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { Lab } from '../../scripts/lab/lab.ts';
 import { MACHINE_DEFAULTS } from '../../scripts/lab/machine.ts';
@@ -60,6 +60,14 @@ const QUANTITIES: readonly Quantity[] = [
 
 type Side = 'kernel' | 'ours';
 
+/** The directories of the back ends' devices: Linux's, ours before a bridge, and ours with its switch. */
+const LINUX_TYPE = 'vif';
+const SWITCH_TYPE = 'paravane-switch';
+const TYPES = [LINUX_TYPE, OUR_TYPE, SWITCH_TYPE] as const;
+
+/** For so long each way: what runs for days elsewhere has been compiled then. */
+const WARM_UP_S = 45;
+
 interface Parts {
   readonly host: Host;
   readonly guests: readonly Guest[];
@@ -79,41 +87,57 @@ class NetBench {
     return { side, measure: () => this.measure(side) };
   }
 
+  /** Starts all back ends, of which those without an interface have nothing to do, and loads each. */
+  async start(warmUp_s: number): Promise<void> {
+    const { lab } = this.parts.host;
+    await lab.run('modprobe xen-netback');
+    await startOurs(lab, 'netback', '--type', OUR_TYPE);
+    const socket = '/run/paravane/switch.socket';
+    await startOurs(lab, 'netback', '--type', SWITCH_TYPE, '--switch', '--capture-socket', socket);
+    const [alder] = this.parts.guests as [Guest, Guest];
+    for (const type of TYPES) {
+      process.stderr.write(`loads ${type} before it is measured\n`);
+      await this.begin(type);
+      const target = type === SWITCH_TYPE ? addressOf(1) : DOM0;
+      for (const options of ['', '-R']) {
+        const stop = await this.startServer(target);
+        await runIperf(alder, target, warmUp_s, options);
+        await stop();
+      }
+      await this.end();
+    }
+  }
+
   private async measure(side: Side): Promise<Figures> {
     const figures = new Map<string, number>();
     const [alder] = this.parts.guests as [Guest, Guest];
-    await this.begin(side, []);
-    await this.warmUp(alder, DOM0);
+    await this.begin(side === 'kernel' ? LINUX_TYPE : OUR_TYPE);
     for (const load of TO_DOM0) await this.run(alder, DOM0, load, figures);
     const { lab } = this.parts.host;
     figures.set(PINGS[0], averageOf(await lab.run(`ping -c 100 -i 0.05 -q ${addressOf(0)}`)));
     if (side === 'ours') {
-      await this.end(side);
-      await this.begin(side, ['--switch']);
+      await this.end();
+      await this.begin(SWITCH_TYPE);
     }
-    await this.warmUp(alder, addressOf(1));
     await this.run(alder, addressOf(1), BETWEEN, figures);
     const said = await alder.run(`ping -c 20 -q ${addressOf(1)}`);
     figures.set(PINGS[1], averageOf(said));
-    await this.end(side);
+    await this.end();
     return figures;
   }
 
-  /** Gives each guest an interface that the back end of `side` serves. */
-  private async begin(side: Side, options: readonly string[]): Promise<void> {
+  /** Gives each guest an interface of that type. */
+  private async begin(type: string): Promise<void> {
     const { host, guests } = this.parts;
-    const type = side === 'kernel' ? 'vif' : OUR_TYPE;
-    if (side === 'kernel') await host.lab.run('modprobe xen-netback');
-    else await host.start('netback', '--type', type, ...options);
     for (const [index, guest] of guests.entries()) {
       const words = ['--type', type, '--bridge', BRIDGE, '--no-wait'];
-      if (side === 'kernel') words.push('--script', XEN_NET_SCRIPT);
+      if (type === LINUX_TYPE) words.push('--script', XEN_NET_SCRIPT);
       await host.paravane('net', 'attach', guest.name, ...words);
-      if (side === 'kernel') await this.plugLinux(guest);
+      if (type === LINUX_TYPE) await this.plugLinux(guest);
       await guest.run('until [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
       await guest.run(`ip address add ${addressOf(index)}/24 dev eth0 && ip link set eth0 up`);
     }
-    const target = options.includes('--switch') ? addressOf(1) : DOM0;
+    const target = type === SWITCH_TYPE ? addressOf(1) : DOM0;
     await guests[0]!.run(`until ping -c 1 -W 2 ${target}; do :; done`);
   }
 
@@ -128,22 +152,11 @@ class NetBench {
     await lab.run(['xenstore-write', `${back}/hotplug-status`, 'connected']);
   }
 
-  private async end(side: Side): Promise<void> {
+  private async end(): Promise<void> {
     const { host, guests } = this.parts;
     for (const guest of guests) {
       await host.paravane('net', 'detach', guest.name, 'eth0', '--timeout', '180');
       await guest.run('while [ -e /sys/class/net/eth0 ]; do sleep 0.2; done');
-    }
-    if (side === 'kernel') await host.lab.run('rmmod xen-netback');
-    else await host.end('netback');
-  }
-
-  /** Loads that are not counted, until what runs for days elsewhere is compiled. */
-  private async warmUp(guest: Guest, address: string): Promise<void> {
-    for (const options of ['', '-R']) {
-      const stop = await this.startServer(address);
-      await runIperf(guest, address, this.parts.seconds, options);
-      await stop();
     }
   }
 
@@ -210,6 +223,7 @@ export async function benchNet({ quick }: BenchOptions): Promise<Row[]> {
     }
     const costs = await CostMeter.start(lab, { guest: 'vif', dom0: 'vif|evtchn:' });
     const bench = new NetBench({ host, guests, costs, seconds: quick ? 3 : 10 });
+    await bench.start(quick ? 3 : WARM_UP_S);
     const contestants = [bench.contestant('kernel'), bench.contestant('ours')];
     return await measureInTurns(QUANTITIES, contestants, quick ? 1 : 3);
   } finally {

@@ -48,6 +48,24 @@ function results(conforms: ConformanceTest): void {
     expect([...around]).toEqual([0, 0, 0, 0, 7, 7, 7, 7, 0, 0, 0, 0]);
   });
 
+  conforms('copies take parts of arrays, of the same and of others', (harness) => {
+    const { a, b } = harness;
+    const { shared, ref } = onePage(harness);
+    shared.page(0).set([1, 2, 3, 4], 100);
+    const [one, two] = [new Uint8Array(6), new Uint8Array(4)];
+    const batch = b.grants.copyBatch(6);
+    batch.fromPeer(a.domid, ref, 100, one, 1, 2);
+    batch.fromPeer(a.domid, ref, 103, one, 5);
+    batch.fromPeer(a.domid, ref, 101, two, 2, 2);
+    batch.fromPeer(a.domid, ref, 102, one, 4, 1);
+    batch.toPeer(a.domid, ref, 200, two, 3);
+    batch.toPeer(a.domid, ref, 204, two, 4, 0);
+    expect(batch.run()).toBe(0);
+    expect([...one]).toEqual([0, 1, 2, 0, 3, 4]);
+    expect([...two]).toEqual([0, 0, 2, 3]);
+    expect([...shared.page(0).subarray(199, 202)]).toEqual([0, 3, 0]);
+  });
+
   conforms('a copy works on local bytes that span pages of a share', (harness) => {
     const { a, b } = harness;
     const { shared, ref } = onePage(harness);
@@ -205,6 +223,26 @@ function limits(conforms: ConformanceTest): void {
     ] as const) {
       expectMistake(() => batch.fromPeer(a.domid, ref, offset, new Uint8Array(length)));
       expectMistake(() => batch.toPeer(a.domid, ref, offset, new Uint8Array(length)));
+    }
+    expect(batch.length).toBe(0);
+  });
+
+  conforms('a copy beyond the end of the local array is rejected', (harness) => {
+    const { a, b } = harness;
+    const { ref } = onePage(harness);
+    const batch = b.grants.copyBatch(1);
+    const local = new Uint8Array(4);
+    for (const [at, length] of [
+      [0, 5],
+      [4, 1],
+      [5, 0],
+      [-1, 1],
+      [0, -1],
+      [0.5, 1],
+      [0, 0.5],
+    ] as const) {
+      expectMistake(() => batch.fromPeer(a.domid, ref, 0, local, at, length));
+      expectMistake(() => batch.toPeer(a.domid, ref, 0, local, at, length));
     }
     expect(batch.length).toBe(0);
   });

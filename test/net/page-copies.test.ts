@@ -42,8 +42,11 @@ class CopyRecord {
     copyBatch: (capacity: number) =>
       new GrantCopyBatch(capacity, (words, locals, statuses, count) => {
         for (let copy = 0; copy < count; copy++) {
-          const [ref = 0, , offset = 0, , toPeer] = words.subarray(5 * copy, 5 * copy + 5);
-          const local = locals[copy]!;
+          const [ref = 0, , offset = 0, length = 0, toPeer, index = 0, at = 0] = words.subarray(
+            7 * copy,
+            7 * copy + 7,
+          );
+          const local = locals[index]!.subarray(at, at + length);
           this.copies.push({ ref, offset, local });
           // The first piece of what a guest sends has to have headers.
           if (toPeer === 0 && ref === 0) local.set(tcpHeaders);

@@ -432,6 +432,10 @@ describe('a script', () => {
     ['xen.map(0, [1])', 'TypeError'],
     ['xen.map(0, new Uint8Array(3))', 'TypeError: refs must have elements of 4 bytes'],
     ['xen.copy(new Uint32Array(4), [], new Int16Array(1), 1)', 'RangeError: operations'],
+    [
+      'xen.copy(Uint32Array.of(9, 0, 0, 2, 0, 0, 3), [new Uint8Array(4)], new Int16Array(1), 1)',
+      'RangeError: copy 0 is not within its array',
+    ],
     ['xen.parameter(1e9)', 'RangeError: index'],
     ['xen.wakeAt(NaN)', 'RangeError: deadline_ms'],
   ])('is told its mistake by %s', async (call, message) => {

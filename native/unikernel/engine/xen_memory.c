@@ -16,7 +16,16 @@
 #define COPIES_MAX 65536
 
 /* One copy as the script writes it into its Uint32Array. */
-enum copy_word { COPY_REF, COPY_DOMID, COPY_OFFSET, COPY_LENGTH, COPY_TO_PEER, COPY_WORDS };
+enum copy_word {
+  COPY_REF,
+  COPY_DOMID,
+  COPY_OFFSET,
+  COPY_LENGTH,
+  COPY_TO_PEER,
+  COPY_LOCAL,
+  COPY_AT,
+  COPY_WORDS
+};
 
 #define METHOD(name) \
   static JSValue name(JSContext *context, JSValueConst self, int count, JSValueConst *arguments)
@@ -220,17 +229,27 @@ METHOD(copy) {
   struct gnttab_copy *operations = js_malloc(context, 2 * copies * sizeof *operations);
   if (operations == NULL) return JS_EXCEPTION;
   size_t parts = 0;
+  uint32_t current = 0;
+  uint8_t *local = NULL;
+  size_t room = 0;
   for (size_t i = 0; i < copies; i++) {
     const uint32_t *copy = (const uint32_t *)words + i * COPY_WORDS;
-    uint8_t *local;
-    size_t length;
-    if (!local_argument(context, arguments[1], i, &local, &length)) goto thrown;
-    if (copy[COPY_LENGTH] != length || copy[COPY_OFFSET] > PAGE_SIZE ||
-        length > PAGE_SIZE - copy[COPY_OFFSET]) {
+    /* Most copies share the array of the one before. */
+    if ((i == 0 || copy[COPY_LOCAL] != current) &&
+        !local_argument(context, arguments[1], copy[COPY_LOCAL], &local, &room)) {
+      goto thrown;
+    }
+    current = copy[COPY_LOCAL];
+    const size_t length = copy[COPY_LENGTH];
+    if (copy[COPY_AT] > room || length > room - copy[COPY_AT]) {
+      JS_ThrowRangeError(context, "copy %d is not within its array", (int)i);
+      goto thrown;
+    }
+    if (copy[COPY_OFFSET] > PAGE_SIZE || length > PAGE_SIZE - copy[COPY_OFFSET]) {
       JS_ThrowRangeError(context, "copy %d is not within a page", (int)i);
       goto thrown;
     }
-    parts += add_copy(operations + parts, copy, local);
+    parts += add_copy(operations + parts, copy, local + copy[COPY_AT]);
   }
   const long refused = hypercall_grant_table(GNTTABOP_copy, operations, parts);
   const struct gnttab_copy *operation = operations;

@@ -1,6 +1,7 @@
 import { GNTST_general_error, GNTST_okay } from '../../abi/grant_table.ts';
 import { type DomId, domId, type GrantRef, grantRef } from '../../base/ids.ts';
-import { type CopyBatch, PAGE_SIZE } from '../contract.ts';
+import type { CopyBatch } from '../contract.ts';
+import { checkCopyRange } from '../grant-copy.ts';
 import { findGrant } from './grants.ts';
 import type { Domain, Xen } from './xen.ts';
 
@@ -10,6 +11,8 @@ interface Copy {
   ref: GrantRef;
   offset: number;
   local: Uint8Array;
+  at: number;
+  length: number;
   status: number;
 }
 
@@ -39,6 +42,8 @@ export class SimCopyBatch implements CopyBatch {
       ref: grantRef(0),
       offset: 0,
       local: nowhere,
+      at: 0,
+      length: 0,
       status: GNTST_okay,
     }));
   }
@@ -47,12 +52,26 @@ export class SimCopyBatch implements CopyBatch {
     return this.filled;
   }
 
-  fromPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number {
-    return this.add(false, peer, ref, offset, local);
+  fromPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at = 0,
+    length = local.length - at,
+  ): number {
+    return this.add(false, peer, ref, offset, local, at, length);
   }
 
-  toPeer(peer: DomId, ref: GrantRef, offset: number, local: Uint8Array): number {
-    return this.add(true, peer, ref, offset, local);
+  toPeer(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    local: Uint8Array,
+    at = 0,
+    length = local.length - at,
+  ): number {
+    return this.add(true, peer, ref, offset, local, at, length);
   }
 
   run(): number {
@@ -82,20 +101,22 @@ export class SimCopyBatch implements CopyBatch {
     ref: GrantRef,
     offset: number,
     local: Uint8Array,
+    at: number,
+    length: number,
   ): number {
     this.assertOpen();
     if (this.filled === this.capacity) {
       throw new RangeError(`a batch for ${this.capacity} copies is full`);
     }
-    if (!Number.isInteger(offset) || offset < 0 || offset + local.length > PAGE_SIZE) {
-      throw new RangeError(`${local.length} bytes at ${offset} are not within the peer's page`);
-    }
+    checkCopyRange(offset, local, at, length);
     const copy = this.copies[this.filled] as Copy;
     copy.toPeer = toPeer;
     copy.peer = domId(peer);
     copy.ref = grantRef(ref);
     copy.offset = offset;
     copy.local = local;
+    copy.at = at;
+    copy.length = length;
     this.filled += 1;
     return this.filled - 1;
   }
@@ -105,9 +126,10 @@ export class SimCopyBatch implements CopyBatch {
     const entry = findGrant(this.xen, this.domain, copy.peer, copy.ref, copy.toPeer);
     if (typeof entry === 'number') return entry;
     const { memory, offset } = entry.frame;
-    const peerBytes = new Uint8Array(memory, offset + copy.offset, copy.local.length);
-    if (copy.toPeer) peerBytes.set(copy.local);
-    else copy.local.set(peerBytes);
+    const peerBytes = new Uint8Array(memory, offset + copy.offset, copy.length);
+    const { local, at } = copy;
+    if (copy.toPeer) peerBytes.set(local.subarray(at, at + copy.length));
+    else local.set(peerBytes, at);
     return GNTST_okay;
   }
 }
