@@ -16,6 +16,9 @@ const KILL_AFTER_MS_MAX = 1500;
 /** A kernel lends 1024 pages at first, and rings of all sizes at once are more. */
 const LEND_MORE = 'echo 8192 >/sys/module/xen_gntalloc/parameters/limit';
 
+/** Where dom0's servers have their keys. */
+const DOM0_DATA = '/local/domain/0/data';
+
 const orders = Array.from({ length: 11 }, (_, i) => 10 + i);
 
 type Shows = (pattern: RegExp) => Promise<RegExpExecArray>;
@@ -64,6 +67,8 @@ async function guestPlace({ lab }: Host, name: string): Promise<Place> {
 beforeAll(async () => {
   programs = makePrograms();
   host = await sharedHost();
+  // What libxenvchan's servers have left that were killed in another file's tests.
+  await host.lab.attempt(['xenstore-rm', DOM0_DATA]);
   before = await host.traces();
   places.dom0 = domainZero(host);
   places['guest one'] = await guestPlace(host, 'vchan-one');
@@ -168,9 +173,9 @@ describe.each(ways)('the server in %s, the client in %s', (serverName, clientNam
 });
 
 test('nothing of them is left when the guests are gone', async () => {
-  const keys = `/local/domain/0/data/vchan/${places['guest one']!.domid}`;
+  const keys = `${DOM0_DATA}/vchan/${places['guest one']!.domid}`;
   expect(await host.lab.run(['xenstore-list', keys])).toBe('');
-  await host.lab.run(['xenstore-rm', '/local/domain/0/data']);
+  await host.lab.run(['xenstore-rm', DOM0_DATA]);
   for (const guest of guests) await guest.destroy();
   expect(await host.leftovers(before)).toEqual([]);
 });
