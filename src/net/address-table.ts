@@ -1,5 +1,4 @@
 /** Where stations were last seen: by VLAN and address the port, for as long as they are heard of. */
-import type { Clock } from '../base/clock.ts';
 import type { MacAddress } from './mac-address.ts';
 
 /** As long as the Linux bridge remembers a station. */
@@ -12,34 +11,31 @@ interface Entry<Port> {
   seen_ms: number;
 }
 
+const isFresh = ({ seen_ms }: Entry<unknown>, now_ms: number) => now_ms - seen_ms < AGE_MS_MAX;
+
 export class AddressTable<Port> {
-  private readonly clock: Clock;
   /** By VLAN, since both numbers together are more than a number holds. */
   private readonly vlans = new Map<number, Map<MacAddress, Entry<Port>>>();
   private readonly taught = new Map<Port, number>();
 
-  constructor(clock: Clock) {
-    this.clock = clock;
-  }
-
-  /** A frame from `address` came through `port`. */
-  learn(vlan: number, address: MacAddress, port: Port): void {
+  /** A frame from `address` came through `port`. @param now_ms never goes back */
+  learn(vlan: number, address: MacAddress, port: Port, now_ms: number): void {
     const entries = this.entriesOf(vlan);
     const known = entries.get(address);
     if (known?.port === port) {
-      known.seen_ms = this.clock.now_ms();
+      known.seen_ms = now_ms;
       return;
     }
-    if (this.count(port) >= ADDRESSES_PER_PORT_MAX && !this.makeRoom(port)) return;
+    if (this.count(port) >= ADDRESSES_PER_PORT_MAX && !this.makeRoom(port, now_ms)) return;
     if (known !== undefined) this.forget(entries, address, known);
-    entries.set(address, { port, seen_ms: this.clock.now_ms() });
+    entries.set(address, { port, seen_ms: now_ms });
     this.taught.set(port, this.count(port) + 1);
   }
 
   /** The port behind which the station is, as far as that is known. */
-  find(vlan: number, address: MacAddress): Port | undefined {
+  find(vlan: number, address: MacAddress, now_ms: number): Port | undefined {
     const entry = this.vlans.get(vlan)?.get(address);
-    return entry !== undefined && this.isFresh(entry) ? entry.port : undefined;
+    return entry !== undefined && isFresh(entry, now_ms) ? entry.port : undefined;
   }
 
   /** Nothing is known any more of who is behind `port`. */
@@ -56,18 +52,14 @@ export class AddressTable<Port> {
     return made;
   }
 
-  private isFresh({ seen_ms }: Entry<Port>): boolean {
-    return this.clock.now_ms() - seen_ms < AGE_MS_MAX;
-  }
-
   private count(port: Port): number {
     return this.taught.get(port) ?? 0;
   }
 
   /** Forgets the stations of `port` that were not heard of for long; false when there are none. */
-  private makeRoom(port: Port): boolean {
+  private makeRoom(port: Port, now_ms: number): boolean {
     const before = this.count(port);
-    this.forgetWhere((entry) => entry.port === port && !this.isFresh(entry));
+    this.forgetWhere((entry) => entry.port === port && !isFresh(entry, now_ms));
     return this.count(port) < before;
   }
 
