@@ -1,7 +1,7 @@
 /** Disks of an NBD server: qemu-nbd, and one that says whatever a test likes. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,8 +45,14 @@ describe('qemu-nbd', () => {
   async function serve(image: string, ...options: string[]): Promise<void> {
     const args = ['--socket', socketPath, '--persistent', ...options, image];
     server = spawn('qemu-nbd', args, { stdio: 'ignore' });
-    while (!existsSync(socketPath)) await new Promise((resolve) => setTimeout(resolve, 10));
+    while (!isListening()) await new Promise((resolve) => setTimeout(resolve, 10));
   }
+
+  /** The socket's file is there a little before anybody listens; its flags tell (`__SO_ACCEPTCON`). */
+  const isListening = () =>
+    readFileSync('/proc/net/unix', 'utf8')
+      .split('\n')
+      .some((line) => line.endsWith(` ${socketPath}`) && line.split(' ')[3] === '00010000');
 
   afterEach(async () => {
     const running = server;
