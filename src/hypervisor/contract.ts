@@ -49,6 +49,19 @@ export interface EndNotice {
 }
 
 /**
+ * Adds a copy of `length` bytes, of `local` from byte `at` on: all of it unless given. Returns the copy's
+ * index in the batch. Parts of one array, one after the other, cost the least.
+ */
+export type AddCopy = (
+  peer: DomId,
+  ref: GrantRef,
+  offset: number,
+  local: Uint8Array,
+  at?: number,
+  length?: number,
+) => number;
+
+/**
  * One batch of `GNTTABOP_copy`. Made once, filled and run again and again; nothing is allocated per
  * copy. The peer's side of a copy lies within one page of the peer's; our side may be any bytes.
  */
@@ -57,27 +70,10 @@ export interface CopyBatch {
   readonly length: number;
   /** How many fit. Adding one more throws RangeError. */
   readonly capacity: number;
-  /**
-   * Adds: `length` bytes of `local` from `at` on, all of it unless given, filled from the peer's page
-   * at `offset`. Returns the copy's index. Parts of one array after the other cost the least.
-   */
-  fromPeer(
-    peer: DomId,
-    ref: GrantRef,
-    offset: number,
-    local: Uint8Array,
-    at?: number,
-    length?: number,
-  ): number;
-  /** Adds: the peer's page at `offset` filled from these bytes of `local`. Returns the copy's index. */
-  toPeer(
-    peer: DomId,
-    ref: GrantRef,
-    offset: number,
-    local: Uint8Array,
-    at?: number,
-    length?: number,
-  ): number;
+  /** Adds: those bytes of `local` filled from the peer's page at `offset`. */
+  readonly fromPeer: AddCopy;
+  /** Adds: the peer's page at `offset` filled from those bytes of `local`. */
+  readonly toPeer: AddCopy;
   /** Does the copies in order and empties the batch. Copies that Xen refuses do not stop the others. Returns how many were refused. */
   run(): number;
   /** Of the batch last run: 0, or the negative GNTST_ code of copy `index`. */

@@ -1,6 +1,6 @@
 /** A batch of grant copies, written down for a native layer that hands them to Xen. */
 import { type DomId, domId, type GrantRef, grantRef } from '../base/ids.ts';
-import { type CopyBatch, PAGE_SIZE } from './contract.ts';
+import { type AddCopy, type CopyBatch, PAGE_SIZE } from './contract.ts';
 
 /** Words that describe one copy, in this order. */
 const COPY_REF = 0;
@@ -27,19 +27,32 @@ export type CopyGrants = (
 
 const nothing = new Uint8Array(0);
 
-/** Throws RangeError unless both sides of a copy lie where they can. */
-export function checkCopyRange(
-  offset: number,
-  local: Uint8Array,
-  at: number,
-  length: number,
-): void {
-  if (!Number.isInteger(offset) || offset < 0 || length < 0 || offset + length > PAGE_SIZE) {
-    throw new RangeError(`${length} bytes at ${offset} are not within the peer's page`);
-  }
-  if (!Number.isInteger(at) || !Number.isInteger(length) || at < 0 || at + length > local.length) {
-    throw new RangeError(`${length} bytes at ${at} are not within the local ${local.length}`);
-  }
+/** One copy, read back from the words that describe it. */
+export interface CopyOperation {
+  readonly ref: GrantRef;
+  readonly peer: DomId;
+  /** In the peer's page. */
+  readonly offset: number;
+  readonly toPeer: boolean;
+  /** Our side of it, as long as the copy. */
+  readonly local: Uint8Array;
+}
+
+/** Copy `index` of those that `CopyGrants` is called with. */
+export function copyOperation(
+  operations: Uint32Array,
+  locals: readonly Uint8Array[],
+  index: number,
+): CopyOperation {
+  const word = (which: number) => operations[index * COPY_WORDS + which] as number;
+  const at = word(COPY_AT);
+  return {
+    ref: grantRef(word(COPY_REF)),
+    peer: domId(word(COPY_DOMID)),
+    offset: word(COPY_OFFSET),
+    toPeer: word(COPY_TO_PEER) === 1,
+    local: locals[word(COPY_LOCAL)]!.subarray(at, at + word(COPY_LENGTH)),
+  };
 }
 
 export class GrantCopyBatch implements CopyBatch {
@@ -67,27 +80,11 @@ export class GrantCopyBatch implements CopyBatch {
     return this.filled;
   }
 
-  fromPeer(
-    peer: DomId,
-    ref: GrantRef,
-    offset: number,
-    local: Uint8Array,
-    at = 0,
-    length = local.length - at,
-  ): number {
-    return this.add(peer, ref, offset, local, at, length, 0);
-  }
+  readonly fromPeer: AddCopy = (peer, ref, offset, local, at = 0, length = local.length - at) =>
+    this.add(peer, ref, offset, local, at, length, 0);
 
-  toPeer(
-    peer: DomId,
-    ref: GrantRef,
-    offset: number,
-    local: Uint8Array,
-    at = 0,
-    length = local.length - at,
-  ): number {
-    return this.add(peer, ref, offset, local, at, length, 1);
-  }
+  readonly toPeer: AddCopy = (peer, ref, offset, local, at = 0, length = local.length - at) =>
+    this.add(peer, ref, offset, local, at, length, 1);
 
   private add(
     peer: DomId,
@@ -101,7 +98,17 @@ export class GrantCopyBatch implements CopyBatch {
     if (this.filled === this.capacity) {
       throw new RangeError(`a batch for ${this.capacity} copies is full`);
     }
-    checkCopyRange(offset, local, at, length);
+    if (!Number.isInteger(offset) || offset < 0 || length < 0 || offset + length > PAGE_SIZE) {
+      throw new RangeError(`${length} bytes at ${offset} are not within the peer's page`);
+    }
+    if (
+      !Number.isInteger(at) ||
+      at < 0 ||
+      !Number.isInteger(length) ||
+      at + length > local.length
+    ) {
+      throw new RangeError(`${length} bytes at ${at} are not within the local ${local.length}`);
+    }
     const index = this.filled;
     const word = index * COPY_WORDS;
     const { operations } = this;

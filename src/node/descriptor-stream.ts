@@ -5,7 +5,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ByteStream } from '../base/byte-stream.ts';
-import { Patience } from '../vchan/patience.ts';
+import { Patience } from '../base/patience.ts';
 
 /** Readiness of a file descriptor, as the native shim's `Poller` tells it. */
 interface Poller {

@@ -12,11 +12,11 @@ import { VCHAN_NOTIFY_READ, VCHAN_NOTIFY_WRITE, VchanInterface } from '../abi/io
 import type { ByteStream } from '../base/byte-stream.ts';
 import type { Clock } from '../base/clock.ts';
 import { ProtocolViolation, type XenError } from '../base/errors.ts';
+import { Patience } from '../base/patience.ts';
 import type { EventChannel, Hypervisor } from '../hypervisor/contract.ts';
 import { type ByteRing, ByteRingReader, ByteRingWriter } from '../ring/byte-ring.ts';
 import { StreamEnd } from '../ring/stream-end.ts';
 import type { Xenstore } from '../xenstore/xenstore.ts';
-import { Patience } from './patience.ts';
 
 /** What an end of a vchan needs of its domain. */
 export interface VchanHost {

@@ -13,7 +13,7 @@ import {
 import { domId } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { type EventChannel, type GrantTable, PAGE_SIZE } from '../../src/hypervisor/contract.ts';
-import { GrantCopyBatch } from '../../src/hypervisor/grant-copy.ts';
+import { copyOperation, GrantCopyBatch } from '../../src/hypervisor/grant-copy.ts';
 import { BackReceive } from '../../src/net/back-receive.ts';
 import { BackTransmit } from '../../src/net/back-transmit.ts';
 import { ExtraInfoWriter } from '../../src/net/extra-info.ts';
@@ -42,14 +42,10 @@ class CopyRecord {
     copyBatch: (capacity: number) =>
       new GrantCopyBatch(capacity, (words, locals, statuses, count) => {
         for (let copy = 0; copy < count; copy++) {
-          const [ref = 0, , offset = 0, length = 0, toPeer, index = 0, at = 0] = words.subarray(
-            7 * copy,
-            7 * copy + 7,
-          );
-          const local = locals[index]!.subarray(at, at + length);
+          const { ref, offset, toPeer, local } = copyOperation(words, locals, copy);
           this.copies.push({ ref, offset, local });
           // The first piece of what a guest sends has to have headers.
-          if (toPeer === 0 && ref === 0) local.set(tcpHeaders);
+          if (!toPeer && ref === 0) local.set(tcpHeaders);
           statuses[copy] = 0;
         }
       }),

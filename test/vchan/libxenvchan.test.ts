@@ -16,6 +16,7 @@ import { VchanConnector } from '../../src/vchan/client.ts';
 import { vchanPath } from '../../src/vchan/keys.ts';
 import { VchanServer } from '../../src/vchan/server.ts';
 import { compile } from '../xenstored/c-daemon/stand-in.ts';
+import { RING_ORDERS } from './ring-orders.ts';
 import {
   type ComparisonHost,
   type LocalEnd,
@@ -126,8 +127,7 @@ describe.skipIf(missing !== undefined)(title, () => {
     await server.close();
   });
 
-  // Every order that a ring can have, on either side.
-  const sizes = [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20].map((order) => 1 << order);
+  const sizes = RING_ORDERS.map((order) => 1 << order);
   test.each(sizes)('gives its server of libxenvchan rings of %i bytes', async (size) => {
     const bytes = randomBytes(2 * size + 1);
     for (const [read_min, write_min] of [

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../scripts/lab/guest.ts';
 import type { Host, Traces } from '../../scripts/lab/host.ts';
+import { RING_ORDERS } from '../vchan/ring-orders.ts';
 import { sharedHost } from './shared-lab.ts';
 import { makePrograms, OURS, startProgramGuest, THEIRS, type VchanPrograms } from './vchan-lab.ts';
 
@@ -18,8 +19,6 @@ const LEND_MORE = 'echo 8192 >/sys/module/xen_gntalloc/parameters/limit';
 
 /** Where dom0's servers have their keys. */
 const DOM0_DATA = '/local/domain/0/data';
-
-const orders = Array.from({ length: 11 }, (_, i) => 10 + i);
 
 type Shows = (pattern: RegExp) => Promise<RegExpExecArray>;
 
@@ -110,14 +109,14 @@ describe.each(ways)('the server in %s, the client in %s', (serverName, clientNam
     const { rings, flow } = programs;
     const shows = server.start(`${process.execPath} ${rings} offer ${client.domid} ${path}`);
     const [, pid] = await shows(/all sizes are offered by (\d+)/);
-    for (const order of orders) {
+    for (const order of RING_ORDERS) {
       const command = `${THEIRS} --mode=client ${server.domid} ${path}-${order} -`;
       for (const length of [1, 2 * 2 ** order + 1]) {
         const output = await client.run(`sh ${flow} whole '${command}' ${length}`);
         expect(linesOf(output)).toEqual([`whole ${length}`]);
       }
     }
-    const largest = `${THEIRS} --mode=client ${server.domid} ${path}-${orders.at(-1)} -`;
+    const largest = `${THEIRS} --mode=client ${server.domid} ${path}-${RING_ORDERS.at(-1)} -`;
     const output = await client.run(`sh ${flow} whole '${largest}' ${MOST}`);
     expect(linesOf(output)).toEqual([`whole ${MOST}`]);
     await server.run(`kill ${pid}`);
@@ -127,7 +126,7 @@ describe.each(ways)('the server in %s, the client in %s', (serverName, clientNam
   test("our client through libxenvchan's rings of every size", async () => {
     const [server, client] = ends();
     const path = pathAt(server, client, 'theirs');
-    for (const order of orders) {
+    for (const order of RING_ORDERS) {
       const size = 2 ** order;
       const words = `server ${client.domid} ${path}-${order} echo ${size} ${size}`;
       server.start(`${programs.cEnd} ${words}`);
@@ -135,7 +134,7 @@ describe.each(ways)('the server in %s, the client in %s', (serverName, clientNam
     }
     const visit = `${process.execPath} ${programs.rings} visit ${server.domid} ${path} ${MOST}`;
     const lines = linesOf(await client.run(visit));
-    expect(lines).toHaveLength(orders.length);
+    expect(lines).toHaveLength(RING_ORDERS.length);
     expect(lines?.at(-1)).toContain(`${MOST}`);
   });
 

@@ -18,8 +18,8 @@ import { connectXenstore } from '../../src/node/xenstore-access.ts';
 import { VchanConnector } from '../../src/vchan/client.ts';
 import { VCHAN_RING_MAX } from '../../src/vchan/rings.ts';
 import { VchanServer } from '../../src/vchan/server.ts';
+import { RING_ORDERS } from '../vchan/ring-orders.ts';
 
-const ORDERS = Array.from({ length: 11 }, (_, i) => 10 + i);
 const PORTION = 65_536;
 
 const [, , role, domain, path, most] = process.argv;
@@ -30,7 +30,7 @@ const host = { hypervisor, xenstore, clock: nodeClock };
 
 async function offer(): Promise<void> {
   const servers: VchanServer[] = [];
-  for (const order of ORDERS) {
+  for (const order of RING_ORDERS) {
     const size = 2 ** order;
     const rings = { receive_min: size, send_min: size, connections_max: 1 };
     const server = await VchanServer.listen(
@@ -76,7 +76,7 @@ async function receive(stream: Duplex, length: number): Promise<string> {
 }
 
 async function visit(): Promise<void> {
-  for (const order of ORDERS) {
+  for (const order of RING_ORDERS) {
     const size = 2 ** order;
     const lengths = [1, 1000, 2 * size + 1, size === VCHAN_RING_MAX ? Number(most) : 16 * size];
     const connector = await VchanConnector.open(host, peer, `${path}-${order}`);

@@ -9,7 +9,7 @@ import type {
   SharedPages,
   Supports,
 } from '../contract.ts';
-import { SimCopyBatch } from './copy-batch.ts';
+import { simCopyBatch } from './copy-batch.ts';
 import { SimEventChannel } from './event-channel.ts';
 import { grantPages, mapGrants, revokeGrant, unmapGrants } from './grants.ts';
 import { checkNotice, type Handle, SimPages } from './pages.ts';
@@ -55,7 +55,7 @@ export class SimHypervisor implements Hypervisor {
       map: (peer, refs, notice) => this.map(peer, refs, notice),
       copyBatch: (capacity) => {
         this.assertOpen();
-        return new SimCopyBatch(xen, domain, capacity, () => this.assertOpen());
+        return simCopyBatch(xen, domain, capacity, () => this.assertOpen());
       },
       copyMemory: (bytes) => new Uint8Array(bytes),
     };

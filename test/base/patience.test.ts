@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Patience } from '../../src/vchan/patience.ts';
+import { Patience } from '../../src/base/patience.ts';
 
 const LOOKS_MAX = 1000;
 
