@@ -201,6 +201,22 @@ export function nativePath(from = fileURLToPath(import.meta.url)): string {
 let loaded: Native | undefined;
 
 export function loadNative(): Native {
-  loaded ??= createRequire(import.meta.url)(nativePath()) as Native;
+  loaded ??= load();
   return loaded;
+}
+
+function load(): Native {
+  const native = createRequire(import.meta.url)(nativePath()) as Native;
+  detachFirstBuffer();
+  return native;
+}
+
+/**
+ * V8 compiles what reads arrays as if no memory were ever taken away, and when that happens for the
+ * first time, it throws all of that code away at once: at the first unmapping, while a back end serves
+ * its other guests. So it happens here, before there is any.
+ */
+function detachFirstBuffer(): void {
+  const buffer = new ArrayBuffer(1);
+  structuredClone(buffer, { transfer: [buffer] });
 }
