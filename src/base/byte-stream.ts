@@ -6,7 +6,10 @@
 export interface ByteStream {
   /** Copies what has arrived into `target`; returns how many bytes, 0 when none are there now. */
   read(target: Uint8Array): number;
-  /** Takes what fits now from `source`; returns how many bytes, 0 when the stream is full. */
+  /**
+   * Takes what fits now from `source`; returns how many bytes, 0 when the stream is full. Only after a
+   * 0 is it sure to be told when it no longer is: who had less taken than he has goes on until then.
+   */
   write(source: Uint8Array): number;
   /**
    * The one function to call when `read`, `write` or `ended` may answer differently than before.

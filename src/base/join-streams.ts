@@ -34,8 +34,11 @@ class Flow {
         this.end = this.from.read(this.buffer);
         if (this.end === 0) return false;
       }
-      this.start += this.to.write(this.buffer.subarray(this.start, this.end));
-      if (!this.empty) return false;
+      while (!this.empty) {
+        const taken = this.to.write(this.buffer.subarray(this.start, this.end));
+        if (taken === 0) return false;
+        this.start += taken;
+      }
     }
     return true;
   }

@@ -113,12 +113,10 @@ export class CaptureSession {
     while (this.waiting.length > 0) {
       const part = this.waiting[0]!;
       const taken = stream.write(part);
+      if (taken === 0) return;
       this.waitingBytes -= taken;
-      if (taken < part.length) {
-        this.waiting[0] = part.subarray(taken);
-        return;
-      }
-      this.waiting.shift();
+      if (taken < part.length) this.waiting[0] = part.subarray(taken);
+      else this.waiting.shift();
     }
   }
 }

@@ -215,9 +215,12 @@ export class RelayConnection implements StreamCarrier {
 
   /** Whether nothing of it is left. */
   private writeUnsent(): boolean {
-    const sent = this.parts.stream.write(this.unsent);
-    this.waitingBytes -= sent;
-    this.unsent = this.unsent.subarray(sent);
-    return this.unsent.length === 0;
+    while (this.unsent.length > 0) {
+      const sent = this.parts.stream.write(this.unsent);
+      if (sent === 0) return false;
+      this.waitingBytes -= sent;
+      this.unsent = this.unsent.subarray(sent);
+    }
+    return true;
   }
 }
