@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 extern "C" {
@@ -22,7 +23,13 @@ constexpr size_t kRefsMax = 65536;
 constexpr size_t kCopiesMax = 65536;
 
 // One copy as JavaScript writes it into its Uint32Array.
-enum CopyWord { kRef, kDomid, kOffset, kLength, kToPeer, kLocal, kAt, kCopyWords };
+enum CopyWord { kRef, kDomid, kOffset, kLength, kKind, kLocal, kAt, kTargetDomid, kCopyWords };
+// In place of kLocal and kAt where both sides are peers'.
+constexpr CopyWord kTargetRef = kLocal;
+constexpr CopyWord kTargetOffset = kAt;
+
+// What stands at kKind.
+enum CopyKind { kFromPeer, kToPeer, kBetweenPeers };
 
 class Gntdev : public Napi::ObjectWrap<Gntdev> {
  public:
@@ -99,8 +106,9 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
   // copy(operations, locals, statuses, count): runs `count` grant copies. Copy i is described by
-  // seven words of `operations` (ref, domid, offset in the peer's page, length, 1 if towards the peer,
-  // the number of a Uint8Array of `locals`, and the byte of it), and is answered in statuses[i].
+  // eight words of `operations`, and is answered in statuses[i]: ref, domid, offset in the peer's page,
+  // length, 0 if from the peer and 1 if towards it, the number of a Uint8Array of `locals`, the byte of
+  // it, and one that is not used. Or 2 if from that peer to another: then ref, offset and domid there.
   void copy(const Napi::CallbackInfo &info) {
     Napi::Env env = info.Env();
     auto words = typedArrayArgument<uint32_t>(info, 0, "operations", napi_uint32_array,
@@ -115,11 +123,15 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
 
     segments_.resize(count);
     Local local;
-    uint32_t current = 0;
+    std::optional<uint32_t> current;
     for (uint32_t i = 0; i < count; i++) {
       const uint32_t *word = words.Data() + i * kCopyWords;
+      if (word[kKind] == kBetweenPeers) {
+        segments_[i] = segmentBetween(env, word);
+        continue;
+      }
       // Most copies share the array of the one before, and looking one up takes longer than all else.
-      if (i == 0 || word[kLocal] != current) local = localAt(env, locals, word[kLocal]);
+      if (word[kLocal] != current) local = localAt(env, locals, word[kLocal]);
       current = word[kLocal];
       segments_[i] = segmentOf(env, word, local);
     }
@@ -157,20 +169,36 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     if (word[kAt] > local.length || length > local.length - word[kAt]) {
       throw Napi::RangeError::New(env, "a local side is shorter than its copy");
     }
-    if (word[kDomid] > kDomidMax) throw Napi::RangeError::New(env, "domid is out of range");
-    if (length > kPageSize || word[kOffset] > kPageSize - length) {
+    ioctl_gntdev_grant_copy_segment segment = {};
+    const bool to_peer = word[kKind] == kToPeer;
+    place(env, to_peer ? segment.dest : segment.source, word[kRef], word[kDomid], word[kOffset], length);
+    (to_peer ? segment.source : segment.dest).virt = local.data + word[kAt];
+    segment.len = static_cast<uint16_t>(length);
+    segment.flags = to_peer ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
+    return segment;
+  }
+
+  static ioctl_gntdev_grant_copy_segment segmentBetween(Napi::Env env, const uint32_t *word) {
+    const size_t length = word[kLength];
+    ioctl_gntdev_grant_copy_segment segment = {};
+    place(env, segment.source, word[kRef], word[kDomid], word[kOffset], length);
+    place(env, segment.dest, word[kTargetRef], word[kTargetDomid], word[kTargetOffset], length);
+    segment.len = static_cast<uint16_t>(length);
+    segment.flags = GNTCOPY_source_gref | GNTCOPY_dest_gref;
+    return segment;
+  }
+
+  // One side of a segment, in a page that a peer has granted.
+  template <typename Side>
+  static void place(Napi::Env env, Side &side, uint32_t ref, uint32_t domid, uint32_t offset,
+                    size_t length) {
+    if (domid > kDomidMax) throw Napi::RangeError::New(env, "domid is out of range");
+    if (length > kPageSize || offset > kPageSize - length) {
       throw Napi::RangeError::New(env, "a copy must lie within one page of the peer's");
     }
-    ioctl_gntdev_grant_copy_segment segment = {};
-    auto &peer = word[kToPeer] ? segment.dest : segment.source;
-    auto &own = word[kToPeer] ? segment.source : segment.dest;
-    peer.foreign.ref = word[kRef];
-    peer.foreign.domid = static_cast<uint16_t>(word[kDomid]);
-    peer.foreign.offset = static_cast<uint16_t>(word[kOffset]);
-    own.virt = local.data + word[kAt];
-    segment.len = static_cast<uint16_t>(length);
-    segment.flags = word[kToPeer] ? GNTCOPY_dest_gref : GNTCOPY_source_gref;
-    return segment;
+    side.foreign.ref = ref;
+    side.foreign.domid = static_cast<uint16_t>(domid);
+    side.foreign.offset = static_cast<uint16_t>(offset);
   }
 
   // Mappings made through it stay.

@@ -63,7 +63,7 @@ export type AddCopy = (
 
 /**
  * One batch of `GNTTABOP_copy`. Made once, filled and run again and again; nothing is allocated per
- * copy. The peer's side of a copy lies within one page of the peer's; our side may be any bytes.
+ * copy. A peer's side of a copy lies within one page of the peer's; our side may be any bytes.
  */
 export interface CopyBatch {
   /** How many copies are in the batch now. */
@@ -74,6 +74,19 @@ export interface CopyBatch {
   readonly fromPeer: AddCopy;
   /** Adds: the peer's page at `offset` filled from those bytes of `local`. */
   readonly toPeer: AddCopy;
+  /**
+   * Adds: `length` bytes of the target peer's page filled from the source peer's, of which we see
+   * nothing. Returns the copy's index in the batch.
+   */
+  between(
+    source: DomId,
+    sourceRef: GrantRef,
+    sourceOffset: number,
+    target: DomId,
+    targetRef: GrantRef,
+    targetOffset: number,
+    length: number,
+  ): number;
   /** Does the copies in order and empties the batch. Copies that Xen refuses do not stop the others. Returns how many were refused. */
   run(): number;
   /** Of the batch last run: 0, or the negative GNTST_ code of copy `index`. */

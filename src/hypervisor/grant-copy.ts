@@ -7,15 +7,26 @@ const COPY_REF = 0;
 const COPY_DOMID = 1;
 const COPY_OFFSET = 2;
 const COPY_LENGTH = 3;
-const COPY_TO_PEER = 4;
+const COPY_KIND = 4;
 const COPY_LOCAL = 5;
 const COPY_AT = 6;
-const COPY_WORDS = 7;
+const COPY_TARGET_DOMID = 7;
+const COPY_WORDS = 8;
+/** In place of `COPY_LOCAL` and `COPY_AT` where both sides are peers'. */
+const COPY_TARGET_REF = COPY_LOCAL;
+const COPY_TARGET_OFFSET = COPY_AT;
+
+const FROM_PEER = 0;
+const TO_PEER = 1;
+const BETWEEN_PEERS = 2;
+type CopyKind = typeof FROM_PEER | typeof TO_PEER;
 
 /**
  * Does `count` copies in order and fills `statuses`. Throws when they could not be tried.
- * @param operations seven words a copy: reference, domid, offset, length, 1 if it goes to the peer, and
- *   our side of it: which of `locals`, and from which byte on
+ * @param operations eight words a copy: reference, domid, offset, length, 0 if it comes from that peer
+ *   and 1 if it goes there, our side of it, which is one of `locals` and a byte of that, and a word
+ *   that is not used. Or 2 if it goes from that peer to another, and then that one's reference,
+ *   offset and domid
  * @param locals arrays in the order in which the copies need them
  */
 export type CopyGrants = (
@@ -27,15 +38,19 @@ export type CopyGrants = (
 
 const nothing = new Uint8Array(0);
 
-/** One copy, read back from the words that describe it. */
-export interface CopyOperation {
-  readonly ref: GrantRef;
+/** A peer's side of a copy. */
+export interface GrantedPlace {
   readonly peer: DomId;
+  readonly ref: GrantRef;
   /** In the peer's page. */
   readonly offset: number;
-  readonly toPeer: boolean;
-  /** Our side of it, as long as the copy. */
-  readonly local: Uint8Array;
+}
+
+/** One copy, read back from the words that describe it. Our side of it is as long as the copy. */
+export interface CopyOperation {
+  readonly source: Uint8Array | GrantedPlace;
+  readonly target: Uint8Array | GrantedPlace;
+  readonly length: number;
 }
 
 /** Copy `index` of those that `CopyGrants` is called with. */
@@ -45,14 +60,23 @@ export function copyOperation(
   index: number,
 ): CopyOperation {
   const word = (which: number) => operations[index * COPY_WORDS + which] as number;
+  const place = (ref: number, peer: number, offset: number): GrantedPlace => ({
+    ref: grantRef(word(ref)),
+    peer: domId(word(peer)),
+    offset: word(offset),
+  });
+  const kind = word(COPY_KIND);
+  const length = word(COPY_LENGTH);
+  const first = place(COPY_REF, COPY_DOMID, COPY_OFFSET);
+  if (kind === BETWEEN_PEERS) {
+    const target = place(COPY_TARGET_REF, COPY_TARGET_DOMID, COPY_TARGET_OFFSET);
+    return { source: first, target, length };
+  }
   const at = word(COPY_AT);
-  return {
-    ref: grantRef(word(COPY_REF)),
-    peer: domId(word(COPY_DOMID)),
-    offset: word(COPY_OFFSET),
-    toPeer: word(COPY_TO_PEER) === 1,
-    local: locals[word(COPY_LOCAL)]!.subarray(at, at + word(COPY_LENGTH)),
-  };
+  const local = locals[word(COPY_LOCAL)]!.subarray(at, at + length);
+  return kind === TO_PEER
+    ? { source: local, target: first, length }
+    : { source: first, target: local, length };
 }
 
 export class GrantCopyBatch implements CopyBatch {
@@ -81,10 +105,34 @@ export class GrantCopyBatch implements CopyBatch {
   }
 
   readonly fromPeer: AddCopy = (peer, ref, offset, local, at = 0, length = local.length - at) =>
-    this.add(peer, ref, offset, local, at, length, 0);
+    this.add(peer, ref, offset, local, at, length, FROM_PEER);
 
   readonly toPeer: AddCopy = (peer, ref, offset, local, at = 0, length = local.length - at) =>
-    this.add(peer, ref, offset, local, at, length, 1);
+    this.add(peer, ref, offset, local, at, length, TO_PEER);
+
+  between(
+    source: DomId,
+    sourceRef: GrantRef,
+    sourceOffset: number,
+    target: DomId,
+    targetRef: GrantRef,
+    targetOffset: number,
+    length: number,
+  ): number {
+    checkPlace(sourceOffset, length);
+    checkPlace(targetOffset, length);
+    const word = this.nextCopy();
+    const { operations } = this;
+    operations[word + COPY_REF] = grantRef(sourceRef);
+    operations[word + COPY_DOMID] = domId(source);
+    operations[word + COPY_OFFSET] = sourceOffset;
+    operations[word + COPY_LENGTH] = length;
+    operations[word + COPY_KIND] = BETWEEN_PEERS;
+    operations[word + COPY_TARGET_REF] = grantRef(targetRef);
+    operations[word + COPY_TARGET_OFFSET] = targetOffset;
+    operations[word + COPY_TARGET_DOMID] = domId(target);
+    return this.filled++;
+  }
 
   private add(
     peer: DomId,
@@ -93,34 +141,28 @@ export class GrantCopyBatch implements CopyBatch {
     local: Uint8Array,
     at: number,
     length: number,
-    toPeer: 0 | 1,
+    kind: CopyKind,
   ): number {
-    if (this.filled === this.capacity) {
-      throw new RangeError(`a batch for ${this.capacity} copies is full`);
-    }
-    if (!Number.isInteger(offset) || offset < 0 || length < 0 || offset + length > PAGE_SIZE) {
-      throw new RangeError(`${length} bytes at ${offset} are not within the peer's page`);
-    }
-    if (
-      !Number.isInteger(at) ||
-      at < 0 ||
-      !Number.isInteger(length) ||
-      at + length > local.length
-    ) {
+    checkPlace(offset, length);
+    if (!Number.isInteger(at) || at < 0 || at + length > local.length) {
       throw new RangeError(`${length} bytes at ${at} are not within the local ${local.length}`);
     }
-    const index = this.filled;
-    const word = index * COPY_WORDS;
+    const word = this.nextCopy();
     const { operations } = this;
     operations[word + COPY_REF] = grantRef(ref);
     operations[word + COPY_DOMID] = domId(peer);
     operations[word + COPY_OFFSET] = offset;
     operations[word + COPY_LENGTH] = length;
-    operations[word + COPY_TO_PEER] = toPeer;
+    operations[word + COPY_KIND] = kind;
     operations[word + COPY_LOCAL] = this.indexOf(local);
     operations[word + COPY_AT] = at;
-    this.filled = index + 1;
-    return index;
+    return this.filled++;
+  }
+
+  /** Where the words of the copy begin that is added next. Throws RangeError when there is no room. */
+  private nextCopy(): number {
+    if (this.filled < this.capacity) return this.filled * COPY_WORDS;
+    throw new RangeError(`a batch for ${this.capacity} copies is full`);
   }
 
   /** Its place among the arrays of this batch, which the native layer looks up one by one. */
@@ -149,4 +191,10 @@ export class GrantCopyBatch implements CopyBatch {
     }
     return this.statuses[index] as number;
   }
+}
+
+function checkPlace(offset: number, length: number): void {
+  const isWithin = Number.isInteger(offset) && offset >= 0 && offset + length <= PAGE_SIZE;
+  if (isWithin && Number.isInteger(length) && length >= 0) return;
+  throw new RangeError(`${length} bytes at ${offset} are not within the peer's page`);
 }

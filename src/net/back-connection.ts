@@ -182,6 +182,7 @@ export class NetConnection implements BackConnection {
       bucket: this.bucket,
       multicast: this.multicast,
       onFrames: (frames) => this.vif.deliver(frames),
+      leavesRests: () => this.vif.givesRests,
     });
     const receive = new BackReceive({
       ...shared,

@@ -18,14 +18,13 @@ import { type GrantRef, grantRef } from '../base/ids.ts';
 import { PAGE_SIZE } from '../hypervisor/contract.ts';
 import type { BackRing } from '../ring/back-ring.ts';
 import { EXTRA_INFOS_MAX, ExtraInfos } from './extra-info.ts';
-import { type ChecksumState, ETHERNET_HEADER_BYTES } from './frame.ts';
+import { type ChecksumState, ETHERNET_HEADER_BYTES, type GrantedFragment } from './frame.ts';
 
 /** A packet of more than `XEN_NETIF_NR_SLOTS_MIN` slots after the first is refused, of this many never ends. */
 const FURTHER_SLOTS_MAX = 2 * XEN_NETIF_NR_SLOTS_MIN;
 const SLOTS_MAX = 1 + EXTRA_INFOS_MAX + FURTHER_SLOTS_MAX;
 
-/** A part of one of the guest's pages. */
-interface Fragment {
+interface Fragment extends GrantedFragment {
   ref: GrantRef;
   offset: number;
   length: number;

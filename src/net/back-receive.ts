@@ -14,6 +14,7 @@ import {
   NETRXF_more_data,
   NetifRxRequest,
   NetifRxResponse,
+  XEN_NETIF_NR_SLOTS_MIN,
 } from '../abi/io/netif.ts';
 import { assert } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
@@ -27,7 +28,7 @@ import {
 import { BackRing } from '../ring/back-ring.ts';
 import { BegunBatch, type FinishSlot } from './begun-batch.ts';
 import { ExtraInfoWriter } from './extra-info.ts';
-import type { Frame, FrameHash } from './frame.ts';
+import type { Frame, FrameHash, GrantedRest } from './frame.ts';
 import type { InterfaceCounts } from './network-interface.ts';
 import { PacketHeaders } from './packet-headers.ts';
 
@@ -40,6 +41,10 @@ export const finishReceiveSlot: FinishSlot = (slot) => {
   response.flags = 0;
   response.status = NETIF_RSP_ERROR;
 };
+
+/** Linux's front end takes a packet of so many slots, of which the first has no more bytes than this; else one less. */
+const SLOTS_MAX = XEN_NETIF_NR_SLOTS_MIN;
+const SMALL_SLOT_BYTES = 256;
 
 /** Frames that wait have so many bytes at most: half a ring of pages, as in Linux's netback. */
 export const WAITING_BYTES_MAX = 128 * PAGE_SIZE;
@@ -141,8 +146,10 @@ export class BackReceive {
       this.parts.counts.dropped.expired++;
       return true;
     }
+    const { rest } = frame;
+    if (rest !== undefined && !this.takesRest(rest) && !this.hasCome(frame)) return true;
     if (this.waiting.length === 0 && this.place(frame, hash)) return true;
-    return this.wait(frame, hash);
+    return !this.hasCome(frame) || this.wait(frame, hash);
   }
 
   /** Hands over what was put. */
@@ -188,10 +195,31 @@ export class BackReceive {
     return hasMore;
   }
 
+  /** Has all of the frame come; false when that cannot be. */
+  private hasCome(frame: Frame): boolean {
+    const { length } = frame.bytes;
+    frame.rest?.fetch();
+    if (frame.bytes.length === length) return true;
+    this.parts.counts.dropped.refused++;
+    return false;
+  }
+
   private slotsFor(frame: Frame, first: number, hash: FrameHash | undefined): number {
-    const { bytes, gso } = frame;
-    const further = Math.ceil((bytes.length - first) / (PAGE_SIZE - this.headroom));
+    const { bytes, gso, rest } = frame;
+    const further = rest?.count ?? Math.ceil((bytes.length - first) / (PAGE_SIZE - this.headroom));
     return 1 + further + (gso === undefined ? 0 : 1) + (hash === undefined ? 0 : 1);
+  }
+
+  /** Whether the frame can go from page to page as it stands in its sender's. */
+  private takesRest({ from, count, fragments }: GrantedRest): boolean {
+    const room = PAGE_SIZE - this.headroom;
+    if (from > room || 1 + count > (from <= SMALL_SLOT_BYTES ? SLOTS_MAX : SLOTS_MAX - 1)) {
+      return false;
+    }
+    for (let index = 0; index < count; index++) {
+      if (fragments[index]!.length > room) return false;
+    }
+    return true;
   }
 
   /**
@@ -210,7 +238,8 @@ export class BackReceive {
 
   /** Puts the frame into slots of the ring; false when there are too few. */
   private place(frame: Frame, hash: FrameHash | undefined): boolean {
-    const firstBytes = this.firstBytes(frame);
+    const { rest } = frame;
+    const firstBytes = rest?.from ?? this.firstBytes(frame);
     const slots = this.slotsFor(frame, firstBytes, hash);
     assert(slots <= this.ring.size, 'every frame fits an empty ring');
     if (this.pendingCount + slots > this.pending.length) this.flush();
@@ -234,15 +263,35 @@ export class BackReceive {
       this.addExtra();
     }
     if (frame.gso !== undefined || hash !== undefined) first.flags |= NETRXF_extra_info;
+    const last = rest === undefined ? this.placeFurther(first, frame) : this.placeRest(first, rest);
+    last.flags &= ~NETRXF_more_data;
+    this.requestsSeen = this.ring.unconsumedRequests();
+    this.blockedSince_ms = undefined;
+    return true;
+  }
+
+  /** Puts what does not fit the first slot into others. Returns the last of all. */
+  private placeFurther(first: PendingResponse, frame: Frame): PendingResponse {
     let last = first;
     for (let at = first.length; at < frame.bytes.length; at += last.length) {
       last = this.takeSlot(NETRXF_more_data);
       this.addCopy(last, frame, at, PAGE_SIZE - this.headroom);
     }
-    last.flags &= ~NETRXF_more_data;
-    this.requestsSeen = this.ring.unconsumedRequests();
-    this.blockedSince_ms = undefined;
-    return true;
+    return last;
+  }
+
+  /** The same, from page to page. */
+  private placeRest(first: PendingResponse, { peer, count, fragments }: GrantedRest) {
+    let last = first;
+    for (let index = 0; index < count; index++) {
+      const { ref, offset, length } = fragments[index]!;
+      last = this.takeSlot(NETRXF_more_data);
+      last.length = length;
+      const own = grantRef(this.request.gref);
+      const { copies, parts, headroom } = this;
+      last.copy = copies.between(peer, ref, offset, parts.peer, own, headroom, length);
+    }
+    return last;
   }
 
   private takeSlot(flags: number): PendingResponse {

@@ -16,11 +16,22 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { errorMessage, XenError } from '../base/errors.ts';
 import type { DomId } from '../base/ids.ts';
 import type { Log } from '../base/log.ts';
-import type { CopyBatch, EventChannel, GrantTable } from '../hypervisor/contract.ts';
+import {
+  type CopyBatch,
+  type EventChannel,
+  type GrantTable,
+  PAGE_SIZE,
+} from '../hypervisor/contract.ts';
 import { BackRing } from '../ring/back-ring.ts';
 import { BackPacket } from './back-packet.ts';
 import { BegunBatch, type FinishSlot } from './begun-batch.ts';
-import { FRAME_OVERHEAD_BYTES, type Frame } from './frame.ts';
+import { FetchedRests } from './fetched-rests.ts';
+import {
+  ETHERNET_HEADER_BYTES,
+  FRAME_OVERHEAD_BYTES,
+  type Frame,
+  type GrantedRest,
+} from './frame.ts';
 import { ARENA_BYTES, BATCH_FRAMES_MAX, FrameArena } from './frame-arena.ts';
 import type { MulticastFilter } from './multicast-filter.ts';
 import type { InterfaceCounts } from './network-interface.ts';
@@ -54,11 +65,21 @@ export interface BackTransmitParts {
   readonly bucket: TokenBucket;
   readonly multicast: MulticastFilter;
   readonly counts: InterfaceCounts;
+  /** Whether these may have a rest. */
+  readonly leavesRests: () => boolean;
   /** Called with the frames of each batch. */
   readonly onFrames: (frames: readonly Frame[]) => void;
   /** The front end broke a rule of the ring: nothing more is taken. */
   readonly onViolation: (error: unknown) => void;
 }
+
+/** Of smaller frames, which are few copies, all is fetched at once. */
+const REST_FRAME_BYTES_MIN = 2 * PAGE_SIZE;
+
+const copyRefused = (status: number) =>
+  new XenError('EINVAL', 'copy a packet', `Xen refused with ${status}`);
+const inconsistent = () =>
+  new XenError('EINVAL', 'read a packet', 'it has no checksum or no segments');
 
 /** What is to be answered for one packet. */
 interface Answer {
@@ -79,6 +100,7 @@ export class BackTransmit {
   private readonly packet = new BackPacket();
   private readonly arena: FrameArena;
   private readonly copies: CopyBatch;
+  private readonly rests: FetchedRests;
   private readonly headers = new PacketHeaders();
   private readonly answers: Answer[];
   private count = 0;
@@ -99,6 +121,10 @@ export class BackTransmit {
     this.begun = new BegunBatch(parts.memory, transmitMessages, finishTransmitSlot);
     this.ring = new BackRing(parts.memory, transmitMessages);
     this.copies = parts.grants.copyBatch(this.ring.size);
+    // That the rest of a packet cannot be had may be known only after it was handed on.
+    this.rests = new FetchedRests(parts.peer, parts.grants, this.ring.size, (packet, status) =>
+      this.refuse(this.answers[packet]!, copyRefused(status)),
+    );
     this.arena = new FrameArena(parts.grants.copyMemory(ARENA_BYTES));
     this.ids = new Uint16Array(this.ring.size);
     this.isExtra = new Uint8Array(this.ring.size);
@@ -185,27 +211,26 @@ export class BackTransmit {
     answer.extraCount = packet.extraCount;
     answer.copyStart = copies.length;
     answer.frame = -1;
-    answer.refusal = refusal;
+    answer.refusal = undefined;
     this.ids.set(packet.ids.subarray(0, packet.slotCount), this.slotCount);
     this.slotCount += packet.slotCount;
-    if (refusal === undefined) {
-      if (packet.extras.joined !== undefined || packet.extras.left !== undefined) {
-        answer.refusal = this.changeFilter();
-      } else if (this.fetches) {
-        answer.frame = this.arena.frames.length;
-        this.addCopies();
-      }
+    if (refusal !== undefined) this.refuse(answer, refusal);
+    else if (packet.extras.joined !== undefined || packet.extras.left !== undefined) {
+      this.changeFilter(answer);
+    } else if (this.fetches) {
+      answer.frame = this.arena.frames.length;
+      this.addCopies();
     }
     answer.copyEnd = copies.length;
   }
 
   /** A packet with a change of the filter is no packet: the change is all that counts. */
-  private changeFilter(): unknown {
+  private changeFilter(answer: Answer): void {
     const { multicast } = this.parts;
     const { joined, left } = this.packet.extras;
     if (left !== undefined) multicast.leave(left);
-    if (joined === undefined || multicast.join(joined)) return undefined;
-    return new XenError('ENOSPC', 'join a multicast group', 'there are too many');
+    if (joined === undefined || multicast.join(joined)) return;
+    this.refuse(answer, new XenError('ENOSPC', 'join a multicast group', 'there are too many'));
   }
 
   /** Whether the packet is not too long: only one that stands for several may be longer. */
@@ -224,8 +249,11 @@ export class BackTransmit {
     frame.checksum = packet.checksum;
     frame.gso = packet.extras.gso;
     frame.hash = packet.extras.hash;
+    const leavesRest = this.leavesRest;
+    if (leavesRest) this.rests.leave(frame, packet, this.count - 1);
+    const count = leavesRest ? 1 : packet.fragmentCount;
     let at = 0;
-    for (let index = 0; index < packet.fragmentCount; index++) {
+    for (let index = 0; index < count; index++) {
       const { ref, offset, length } = packet.fragments[index]!;
       // Nothing is asked of Xen for a slot without bytes, which may name any grant.
       if (length === 0) continue;
@@ -234,44 +262,70 @@ export class BackTransmit {
     }
   }
 
+  /** Only where the first fragment may well have all headers, and there is enough behind it to be worth it. */
+  private get leavesRest(): boolean {
+    const { packet, parts } = this;
+    if (packet.extras.gso === undefined || packet.length < REST_FRAME_BYTES_MIN) return false;
+    if (packet.fragments[0]!.length < ETHERNET_HEADER_BYTES) return false;
+    return this.rests.pays && parts.leavesRests();
+  }
+
   private finish(): void {
     if (this.count === 0) return;
     if (this.copies.length > 0) this.copies.run();
-    for (let index = 0; index < this.count; index++) this.checkFetched(this.answers[index]!);
+    for (let index = 0; index < this.count; index++) this.checkCopied(this.answers[index]!);
+    for (let index = 0; index < this.count; index++) this.checkFrame(this.answers[index]!);
     this.deliver();
     this.respond();
+    this.rests.clear();
     this.arena.clear();
     this.count = 0;
     this.slotCount = 0;
   }
 
-  /** Refuses a packet whose copies failed, or that is not what it says. */
-  private checkFetched(answer: Answer): void {
-    const { parts, headers } = this;
+  /** Refuses a packet whose copies failed. */
+  private checkCopied(answer: Answer): void {
     for (let copy = answer.copyStart; copy < answer.copyEnd; copy++) {
       const status = this.copies.status(copy);
-      if (status === 0) continue;
-      answer.refusal ??= new XenError('EINVAL', 'copy a packet', `Xen refused with ${status}`);
+      if (status !== 0) this.refuse(answer, copyRefused(status));
     }
-    if (answer.refusal === undefined && answer.frame >= 0) {
-      const frame = this.arena.frames[answer.frame]!;
-      if (frame.checksum !== 'blank' && frame.gso === undefined) return;
+  }
+
+  /** Refuses a packet that is not what it says. */
+  private checkFrame(answer: Answer): void {
+    if (answer.refusal !== undefined || answer.frame < 0) return;
+    const { headers } = this;
+    const frame = this.arena.frames[answer.frame]!;
+    if (frame.checksum !== 'blank' && frame.gso === undefined) return;
+    headers.locate(frame.bytes);
+    if (frame.rest !== undefined && !this.hasHeaders(frame, frame.rest)) {
+      frame.rest.fetch();
+      // Its rest may have been refused.
+      if (answer.refusal !== undefined) return;
       headers.locate(frame.bytes);
-      if (!isConsistent(frame, headers)) {
-        answer.refusal = new XenError(
-          'EINVAL',
-          'read a packet',
-          'it has no checksum or no segments',
-        );
-      } else {
-        blankSegments(frame, headers);
-      }
     }
-    if (answer.refusal === undefined) return;
-    parts.counts.dropped.malformed++;
+    if (isConsistent(frame, headers)) blankSegments(frame, headers);
+    else this.refuse(answer, inconsistent());
+  }
+
+  /**
+   * Whether the headers lie within what has come. `headers` may have been misled by what has not, but
+   * then they end there.
+   */
+  private hasHeaders(frame: Frame, rest: GrantedRest): boolean {
+    const { headers } = this;
+    return isConsistent(frame, headers) && headers.tcpPayload(frame.bytes) <= rest.from;
+  }
+
+  /** The packet will be answered by an error. */
+  private refuse(answer: Answer, refusal: unknown): void {
+    if (answer.refusal !== undefined) return;
+    answer.refusal = refusal;
+    const { counts, log } = this.parts;
+    counts.dropped.malformed++;
     // Logged as a warning once for each queue: a front end must not fill the host's log.
     const level = this.refusals++ === 0 ? 'warn' : 'debug';
-    parts.log[level]('packet refused', { error: errorMessage(answer.refusal) });
+    log[level]('packet refused', { error: errorMessage(refusal) });
   }
 
   private deliver(): void {

@@ -25,6 +25,9 @@ export interface BackVifParts {
 
 export class BackVif implements NetworkInterface {
   readonly counts: InterfaceCounts;
+  readonly takesRests = true;
+  /** Whoever is told of what the guest transmits takes frames with a rest. */
+  givesRests = false;
   private readonly parts: BackVifParts;
   private connected = true;
   private receiver: (frames: readonly Frame[]) => void = () => {};
@@ -56,8 +59,9 @@ export class BackVif implements NetworkInterface {
     return count;
   }
 
-  onReceive(handler: (frames: readonly Frame[]) => void): void {
+  onReceive(handler: (frames: readonly Frame[]) => void, takesRests = false): void {
     this.receiver = handler;
+    this.givesRests = takesRests;
   }
 
   onRoom(handler: () => void): void {

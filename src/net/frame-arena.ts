@@ -9,6 +9,7 @@ import {
   type Frame,
   type FrameGso,
   type FrameHash,
+  type GrantedRest,
 } from './frame.ts';
 
 /** Frames in a batch. */
@@ -23,6 +24,7 @@ class ArenaFrame implements Frame {
   checksum: ChecksumState = 'unknown';
   gso: FrameGso | undefined;
   hash: FrameHash | undefined;
+  rest: GrantedRest | undefined;
 }
 
 export class FrameArena {
@@ -58,6 +60,7 @@ export class FrameArena {
     frame.checksum = 'unknown';
     frame.gso = undefined;
     frame.hash = undefined;
+    frame.rest = undefined;
     this.used += length;
     this.batch.push(frame);
     return frame;

@@ -1,4 +1,5 @@
 /** Ethernet frames as they go through an interface. */
+import type { DomId, GrantRef } from '../base/ids.ts';
 
 /** Bytes of the longest frame that the protocol can carry. */
 export const FRAME_BYTES_MAX = 0xffff;
@@ -28,10 +29,38 @@ export interface FrameHash {
   readonly value: number;
 }
 
+/**
+ * The end of a frame that is still in its sender's pages, for who can have Xen copy it from there to
+ * where it goes. All headers have come.
+ */
+export interface GrantedRest {
+  readonly peer: DomId;
+  /** So many of the frame's bytes have come; what stands in the others means nothing. */
+  readonly from: number;
+  /** How many of the `fragments` there are. */
+  readonly count: number;
+  /** Where the other bytes are, in order. */
+  readonly fragments: readonly GrantedFragment[];
+  /**
+   * Has the bytes come, those of all frames that were handed over together: none has a rest any more.
+   * A frame whose bytes cannot be had ends where they begin, and so is not what its headers say.
+   */
+  fetch(): void;
+}
+
+/** A part of a page that a peer has granted. */
+export interface GrantedFragment {
+  readonly ref: GrantRef;
+  readonly offset: number;
+  readonly length: number;
+}
+
 /** An Ethernet frame, without its check sequence, and what its sender left for others to do. */
 export interface Frame {
   readonly bytes: Uint8Array;
   readonly checksum: ChecksumState;
   readonly gso: FrameGso | undefined;
   readonly hash: FrameHash | undefined;
+  /** Only where somebody has said that he takes such frames. */
+  readonly rest?: GrantedRest | undefined;
 }

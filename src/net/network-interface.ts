@@ -59,13 +59,18 @@ export interface NetworkInterface {
   /** What the interface is now; the function given to `onChange` is called when that changes. */
   readonly info: NetworkInterfaceInfo;
   readonly counts: InterfaceCounts;
+  /** `send` takes frames with a rest too. */
+  readonly takesRests?: boolean;
   /**
    * Takes frames, in order, as far as there is room; returns how many. What the other end cannot do
    * (checksums, segmentation) is done here. A frame that can never be sent counts as taken.
    */
   send(frames: readonly Frame[]): number;
-  /** The one function to call with frames that have come. Those that come before it is set are lost. */
-  onReceive(handler: (frames: readonly Frame[]) => void): void;
+  /**
+   * The one function to call with frames that have come. Those that come before it is set are lost.
+   * @param takesRests some of the frames may have a rest; none unless given
+   */
+  onReceive(handler: (frames: readonly Frame[]) => void, takesRests?: boolean): void;
   /** The one function to call when there is room again, after `send` has not taken all. */
   onRoom(handler: () => void): void;
   onChange(handler: () => void): void;

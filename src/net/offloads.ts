@@ -91,6 +91,8 @@ export class OffloadAdapter {
     const takesBlank = isIpv4 ? this.offloads.checksumIpv4 : this.offloads.checksumIpv6;
     const takesLarge = isIpv4 ? this.offloads.gsoTcpv4 : this.offloads.gsoTcpv6;
     if (gso !== undefined && !(takesLarge && takesBlank)) {
+      frame.rest?.fetch();
+      if (frame.bytes.length < bytes.length) return 'malformed';
       this.segmenter.segment(bytes, gso.size, (segment) => this.emitPlain(segment, emit));
     } else if (checksum === 'blank' && !takesBlank) {
       this.emitComplete(bytes, emit);

@@ -93,7 +93,9 @@ export class SwitchPort {
   }
 
   /** Whether the frame may come in here: counts it in any case. */
-  admits({ bytes }: Frame): boolean {
+  admits(frame: Frame): boolean {
+    if (this.captures.size > 0) frame.rest?.fetch();
+    const { bytes } = frame;
     for (const capture of this.captures) capture.add(bytes);
     if (this.bucketIn?.take(bytes.length) === false) return this.drops('rate');
     if (this.filter?.passes(bytes) === false) return this.drops('filter');
@@ -119,6 +121,9 @@ export class SwitchPort {
     const { outgoing, counts } = this;
     if (outgoing.length === 0) return;
     this.outgoing = [];
+    if (this.network.takesRests !== true || this.captures.size > 0) {
+      for (const { rest } of outgoing) rest?.fetch();
+    }
     counts.dropped.room += outgoing.length - this.offer(outgoing);
   }
 

@@ -1,6 +1,7 @@
 /**
  * A learning switch between any number of interfaces, all in this process: a frame from one guest to
- * another is copied into this process once and out of it once.
+ * another is copied into this process once and out of it once. Of a large one only the headers are, as
+ * long as nobody here asks for the rest, which goes from page to page.
  */
 import type { Clock } from '../base/clock.ts';
 import { AddressTable } from './address-table.ts';
@@ -35,7 +36,7 @@ export class Switch {
   addPort(network: NetworkInterface, options: PortOptions): SwitchPort {
     const port = new SwitchPort(network, options, this.clock, () => this.remove(port, network));
     this.members.add(port);
-    network.onReceive((frames) => this.forward(port, frames));
+    network.onReceive((frames) => this.forward(port, frames), true);
     network.onChange(() => {
       // Whoever was behind it may come back somewhere else.
       if (!port.carrier) this.table.forgetPort(port);

@@ -65,14 +65,16 @@ export class TaggedForms {
     else this.vlan = from.tagged?.includes(named) === true ? named : 0;
   }
 
-  /** The frame as it leaves through a port, which is in its VLAN. */
+  /** The frame as it leaves through a port, which is in its VLAN; without a rest where it changes. */
   leaving(to: PortVlans): Frame {
     if (to.untagged === this.vlan) {
       if (!this.isTagged) return this.frame;
+      this.frame.rest?.fetch();
       this.made.untagged ??= { ...this.frame, bytes: this.untagged() };
       return this.made.untagged;
     }
     if (this.isTagged && (this.control & VLAN_MASK) === this.vlan) return this.frame;
+    this.frame.rest?.fetch();
     this.made.tagged ??= { ...this.frame, bytes: this.tagged() };
     return this.made.tagged;
   }

@@ -12,6 +12,7 @@ function onePage({ a, b }: Harness, access: 'read' | 'read-write' = 'read-write'
 
 export function copyConformance(conforms: ConformanceTest): void {
   results(conforms);
+  betweenPeers(conforms);
   limits(conforms);
 }
 
@@ -165,6 +166,75 @@ function results(conforms: ConformanceTest): void {
     const batch = b.grants.copyBatch(1);
     batch.fromPeer(a.domid, ref, 0, new Uint8Array(1));
     expect(batch.run()).toBe(1);
+  });
+}
+
+function betweenPeers(conforms: ConformanceTest): void {
+  /** Two pages that `a` grants: one to be read, one to be written. */
+  const twoPages = (harness: Harness) => ({
+    source: onePage(harness, 'read'),
+    target: onePage(harness),
+    from: harness.a.domid,
+  });
+
+  conforms('between fills one granted page from another, and no byte beside', (harness) => {
+    const { source, target, from } = twoPages(harness);
+    source.shared.page(0).set([1, 2, 3, 4], 10);
+    target.shared.page(0).fill(9);
+    const batch = harness.b.grants.copyBatch(1);
+    expect(batch.between(from, source.ref, 11, from, target.ref, PAGE_SIZE - 3, 2)).toBe(0);
+    expect(batch.run()).toBe(0);
+    expect([...target.shared.page(0).subarray(PAGE_SIZE - 5)]).toEqual([9, 9, 2, 3, 9]);
+    expect([...source.shared.page(0).subarray(9, 15)]).toEqual([0, 1, 2, 3, 4, 0]);
+  });
+
+  conforms('between takes its place among other copies', (harness) => {
+    const { source, target, from } = twoPages(harness);
+    source.shared.page(0).set([1, 2, 3], 0);
+    const [one, two] = [new Uint8Array(1), new Uint8Array(2)];
+    const batch = harness.b.grants.copyBatch(5);
+    batch.fromPeer(from, source.ref, 0, one);
+    batch.between(from, source.ref, 1, from, target.ref, 0, 2);
+    batch.fromPeer(from, target.ref, 1, one);
+    batch.between(from, source.ref, 0, from, target.ref, 5, 0);
+    batch.fromPeer(from, target.ref, 0, two);
+    expect(batch.run()).toBe(0);
+    expect([[...one], [...two]]).toEqual([[3], [2, 3]]);
+  });
+
+  conforms('between is refused where either side is, and the others are done', (harness) => {
+    const { source, target, from } = twoPages(harness);
+    source.shared.page(0).fill(1);
+    const batch = harness.b.grants.copyBatch(4);
+    batch.between(from, NO_GRANT, 0, from, target.ref, 0, 1);
+    batch.between(from, source.ref, 0, from, NO_GRANT, 0, 1);
+    batch.between(from, target.ref, 0, from, source.ref, 0, 1);
+    batch.between(from, source.ref, 0, from, target.ref, 1, 1);
+    expect(batch.run()).toBe(3);
+    expect([0, 1, 2, 3].map((index) => Math.sign(batch.status(index)))).toEqual([-1, -1, -1, 0]);
+    expect([...target.shared.page(0).subarray(0, 3)]).toEqual([0, 1, 0]);
+    expect(source.shared.page(0)[0]).toBe(1);
+  });
+
+  conforms('between rejects what crosses the end of a page, on either side', (harness) => {
+    const { source, target, from } = twoPages(harness);
+    const batch = harness.b.grants.copyBatch(1);
+    for (const [sourceOffset, targetOffset, length] of [
+      [PAGE_SIZE - 1, 0, 2],
+      [0, PAGE_SIZE - 1, 2],
+      [-1, 0, 1],
+      [0, -1, 1],
+      [0, 0.5, 1],
+      [0, 0, -1],
+      [0, 0, 0.5],
+    ] as const) {
+      expectMistake(() =>
+        batch.between(from, source.ref, sourceOffset, from, target.ref, targetOffset, length),
+      );
+    }
+    expect(batch.length).toBe(0);
+    batch.between(from, source.ref, 0, from, target.ref, 0, 1);
+    expectMistake(() => batch.between(from, source.ref, 0, from, target.ref, 0, 1));
   });
 }
 

@@ -13,7 +13,11 @@ import {
 import { domId } from '../../src/base/ids.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { type EventChannel, type GrantTable, PAGE_SIZE } from '../../src/hypervisor/contract.ts';
-import { copyOperation, GrantCopyBatch } from '../../src/hypervisor/grant-copy.ts';
+import {
+  copyOperation,
+  GrantCopyBatch,
+  type GrantedPlace,
+} from '../../src/hypervisor/grant-copy.ts';
 import { BackReceive } from '../../src/net/back-receive.ts';
 import { BackTransmit } from '../../src/net/back-transmit.ts';
 import { ExtraInfoWriter } from '../../src/net/extra-info.ts';
@@ -42,10 +46,13 @@ class CopyRecord {
     copyBatch: (capacity: number) =>
       new GrantCopyBatch(capacity, (words, locals, statuses, count) => {
         for (let copy = 0; copy < count; copy++) {
-          const { ref, offset, toPeer, local } = copyOperation(words, locals, copy);
-          this.copies.push({ ref, offset, local });
+          const { source, target } = copyOperation(words, locals, copy);
+          const [local, granted] =
+            source instanceof Uint8Array ? [source, target] : [target, source];
+          const { ref, offset } = granted as GrantedPlace;
+          this.copies.push({ ref, offset, local: local as Uint8Array });
           // The first piece of what a guest sends has to have headers.
-          if (!toPeer && ref === 0) local.set(tcpHeaders);
+          if (target === local && ref === 0) (target as Uint8Array).set(tcpHeaders);
           statuses[copy] = 0;
         }
       }),
@@ -97,6 +104,7 @@ const ends = () => {
     mtu: 1500,
     bucket: new TokenBucket(shared.clock, undefined),
     multicast: new MulticastFilter(),
+    leavesRests: () => false,
     onFrames: (frames) => {
       for (const frame of frames) expect(receive.put(frame, undefined)).toBe(true);
       receive.flush();

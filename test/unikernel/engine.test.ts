@@ -433,8 +433,12 @@ describe('a script', () => {
     ['xen.map(0, new Uint8Array(3))', 'TypeError: refs must have elements of 4 bytes'],
     ['xen.copy(new Uint32Array(4), [], new Int16Array(1), 1)', 'RangeError: operations'],
     [
-      'xen.copy(Uint32Array.of(9, 0, 0, 2, 0, 0, 3), [new Uint8Array(4)], new Int16Array(1), 1)',
+      'xen.copy(Uint32Array.of(9, 0, 0, 2, 0, 0, 3, 0), [new Uint8Array(4)], new Int16Array(1), 1)',
       'RangeError: copy 0 is not within its array',
+    ],
+    [
+      'xen.copy(Uint32Array.of(9, 0, 0, 2, 2, 9, 4095, 1), [], new Int16Array(1), 1)',
+      'RangeError: copy 0 is not within a page',
     ],
     ['xen.parameter(1e9)', 'RangeError: index'],
     ['xen.wakeAt(NaN)', 'RangeError: deadline_ms'],

@@ -21,11 +21,18 @@ enum copy_word {
   COPY_DOMID,
   COPY_OFFSET,
   COPY_LENGTH,
-  COPY_TO_PEER,
+  COPY_KIND,
   COPY_LOCAL,
   COPY_AT,
-  COPY_WORDS
+  COPY_TARGET_DOMID,
+  COPY_WORDS,
+  /* In place of COPY_LOCAL and COPY_AT where both sides are peers'. */
+  COPY_TARGET_REF = COPY_LOCAL,
+  COPY_TARGET_OFFSET = COPY_AT
 };
+
+/* What stands at COPY_KIND. */
+enum copy_kind { FROM_PEER, TO_PEER, BETWEEN_PEERS };
 
 #define METHOD(name) \
   static JSValue name(JSContext *context, JSValueConst self, int count, JSValueConst *arguments)
@@ -185,7 +192,7 @@ static size_t add_copy(struct gnttab_copy *operations, const uint32_t *words, co
     size_t length = PAGE_SIZE - address % PAGE_SIZE;
     if (length > words[COPY_LENGTH] - done) length = words[COPY_LENGTH] - done;
     struct gnttab_copy operation = {.len = length};
-    const bool to_peer = words[COPY_TO_PEER];
+    const bool to_peer = words[COPY_KIND] == TO_PEER;
     __typeof__(&operation.source) ours = to_peer ? &operation.source : (void *)&operation.dest;
     __typeof__(&operation.source) theirs = to_peer ? (void *)&operation.dest : &operation.source;
     ours->domid = DOMID_SELF;
@@ -199,6 +206,24 @@ static size_t add_copy(struct gnttab_copy *operations, const uint32_t *words, co
     done += length;
   }
   return parts;
+}
+
+static struct gnttab_copy copy_between(const uint32_t *words) {
+  struct gnttab_copy operation = {.len = words[COPY_LENGTH],
+                                  .flags = GNTCOPY_source_gref | GNTCOPY_dest_gref};
+  operation.source.domid = words[COPY_DOMID];
+  operation.source.u.ref = words[COPY_REF];
+  operation.source.offset = words[COPY_OFFSET];
+  operation.dest.domid = words[COPY_TARGET_DOMID];
+  operation.dest.u.ref = words[COPY_TARGET_REF];
+  operation.dest.offset = words[COPY_TARGET_OFFSET];
+  return operation;
+}
+
+static bool is_within_page(JSContext *context, size_t copy, uint32_t offset, uint32_t length) {
+  if (offset <= PAGE_SIZE && length <= PAGE_SIZE - offset) return true;
+  JS_ThrowRangeError(context, "copy %d is not within a page", (int)copy);
+  return false;
 }
 
 static bool local_argument(JSContext *context, JSValueConst locals, size_t index, uint8_t **bytes,
@@ -229,24 +254,26 @@ METHOD(copy) {
   struct gnttab_copy *operations = js_malloc(context, 2 * copies * sizeof *operations);
   if (operations == NULL) return JS_EXCEPTION;
   size_t parts = 0;
-  uint32_t current = 0;
+  uint32_t current = UINT32_MAX;
   uint8_t *local = NULL;
   size_t room = 0;
   for (size_t i = 0; i < copies; i++) {
     const uint32_t *copy = (const uint32_t *)words + i * COPY_WORDS;
+    const size_t length = copy[COPY_LENGTH];
+    if (!is_within_page(context, i, copy[COPY_OFFSET], length)) goto thrown;
+    if (copy[COPY_KIND] == BETWEEN_PEERS) {
+      if (!is_within_page(context, i, copy[COPY_TARGET_OFFSET], length)) goto thrown;
+      if (length > 0) operations[parts++] = copy_between(copy);
+      continue;
+    }
     /* Most copies share the array of the one before. */
-    if ((i == 0 || copy[COPY_LOCAL] != current) &&
+    if (copy[COPY_LOCAL] != current &&
         !local_argument(context, arguments[1], copy[COPY_LOCAL], &local, &room)) {
       goto thrown;
     }
     current = copy[COPY_LOCAL];
-    const size_t length = copy[COPY_LENGTH];
     if (copy[COPY_AT] > room || length > room - copy[COPY_AT]) {
       JS_ThrowRangeError(context, "copy %d is not within its array", (int)i);
-      goto thrown;
-    }
-    if (copy[COPY_OFFSET] > PAGE_SIZE || length > PAGE_SIZE - copy[COPY_OFFSET]) {
-      JS_ThrowRangeError(context, "copy %d is not within a page", (int)i);
       goto thrown;
     }
     parts += add_copy(operations + parts, copy, local + copy[COPY_AT]);

@@ -101,27 +101,33 @@ static long event_channel_op(unsigned command, void *operation) {
 
 /* -- Grants -- */
 
-static int16_t copy_one(const struct gnttab_copy *copy) {
-  const bool to_peer = copy->flags & GNTCOPY_dest_gref;
-  const domid_t domid = to_peer ? copy->dest.domid : copy->source.domid;
-  const grant_ref_t reference = to_peer ? copy->dest.u.ref : copy->source.u.ref;
+/* The page that the domain has granted to itself, in `*page`. */
+static int16_t granted_page(domid_t domid, grant_ref_t reference, bool writes, char **page) {
   if (domid != host_domid()) return GNTST_bad_domain;
   const size_t per_frame = PAGE_SIZE / sizeof(grant_entry_v1_t);
   if (reference >= HOST_GRANT_FRAMES * per_frame) return GNTST_bad_gntref;
   const grant_entry_v1_t *entry =
       (const grant_entry_v1_t *)host_grant_frame(reference / per_frame) + reference % per_frame;
   if ((entry->flags & GTF_type_mask) != GTF_permit_access || entry->domid != host_domid() ||
-      (to_peer && (entry->flags & GTF_readonly))) {
+      (writes && (entry->flags & GTF_readonly))) {
     return GNTST_permission_denied;
   }
-  char *granted = (char *)((uintptr_t)entry->frame * PAGE_SIZE);
-  const xen_pfn_t frame = to_peer ? copy->source.u.gmfn : copy->dest.u.gmfn;
-  char *local = (char *)(frame * PAGE_SIZE);
-  if (to_peer) {
-    memcpy(granted + copy->dest.offset, local + copy->source.offset, copy->len);
-  } else {
-    memcpy(local + copy->dest.offset, granted + copy->source.offset, copy->len);
+  *page = (char *)((uintptr_t)entry->frame * PAGE_SIZE);
+  return GNTST_okay;
+}
+
+static int16_t copy_one(const struct gnttab_copy *copy) {
+  char *from = (char *)(copy->source.u.gmfn * PAGE_SIZE);
+  char *to = (char *)(copy->dest.u.gmfn * PAGE_SIZE);
+  if (copy->flags & GNTCOPY_source_gref) {
+    const int16_t status = granted_page(copy->source.domid, copy->source.u.ref, false, &from);
+    if (status != GNTST_okay) return status;
   }
+  if (copy->flags & GNTCOPY_dest_gref) {
+    const int16_t status = granted_page(copy->dest.domid, copy->dest.u.ref, true, &to);
+    if (status != GNTST_okay) return status;
+  }
+  memcpy(to + copy->dest.offset, from + copy->source.offset, copy->len);
   return GNTST_okay;
 }
 

@@ -1,6 +1,11 @@
 import { GNTST_general_error, GNTST_okay } from '../../abi/grant_table.ts';
 import type { CopyBatch } from '../contract.ts';
-import { type CopyOperation, copyOperation, GrantCopyBatch } from '../grant-copy.ts';
+import {
+  type CopyOperation,
+  copyOperation,
+  GrantCopyBatch,
+  type GrantedPlace,
+} from '../grant-copy.ts';
 import { findGrant } from './grants.ts';
 import type { Domain, Xen } from './xen.ts';
 
@@ -25,12 +30,25 @@ export function simCopyBatch(
 
 function perform(xen: Xen, domain: Domain, copy: CopyOperation): number {
   if (xen.fault('refuseCopy')) return GNTST_general_error;
-  const { peer, ref, toPeer, local } = copy;
-  const entry = findGrant(xen, domain, peer, ref, toPeer);
+  const source = bytesOf(xen, domain, copy.source, copy.length, false);
+  if (typeof source === 'number') return source;
+  const target = bytesOf(xen, domain, copy.target, copy.length, true);
+  if (typeof target === 'number') return target;
+  target.set(source);
+  return GNTST_okay;
+}
+
+/** One side of a copy, or the status that it is refused with. */
+function bytesOf(
+  xen: Xen,
+  domain: Domain,
+  side: Uint8Array | GrantedPlace,
+  length: number,
+  writes: boolean,
+): Uint8Array | number {
+  if (side instanceof Uint8Array) return side;
+  const entry = findGrant(xen, domain, side.peer, side.ref, writes);
   if (typeof entry === 'number') return entry;
   const { memory, offset } = entry.frame;
-  const peerBytes = new Uint8Array(memory, offset + copy.offset, local.length);
-  if (toPeer) peerBytes.set(local);
-  else local.set(peerBytes);
-  return GNTST_okay;
+  return new Uint8Array(memory, offset + side.offset, length);
 }
