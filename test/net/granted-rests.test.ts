@@ -154,15 +154,19 @@ test('go to each guest of a flood', async () => {
 });
 
 describe('come as a whole', () => {
-  test('where the first piece has not all headers', async () => {
-    const [, frames] = await connect();
-    for (const first of [13, 14, 33, 34, HEADERS - 1]) {
-      const bytes = large(first);
-      await sendLarge(bytes, first);
-      expectSame(frames.splice(0)[0], bytes);
-    }
-    expect(passedOn).toBe(0);
-  });
+  test.each([13, 14, 33, 34, HEADERS - 1])(
+    'where the first piece has %i bytes, and so not all headers',
+    async (first) => {
+      const [, frames] = await connect();
+      // From some time on another one is left again, where the headers of those before still stand.
+      for (let batch = 0; batch < 40; batch++) {
+        const bytes = large(batch);
+        await sendLarge(bytes, first);
+        expectSame(frames.splice(0)[0], bytes);
+      }
+      expect(passedOn).toBe(0);
+    },
+  );
 
   test('where somebody captures at one of the ports', async () => {
     const [, frames] = await connect();
