@@ -171,7 +171,8 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     }
     ioctl_gntdev_grant_copy_segment segment = {};
     const bool to_peer = word[kKind] == kToPeer;
-    place(env, to_peer ? segment.dest : segment.source, word[kRef], word[kDomid], word[kOffset], length);
+    place(env, to_peer ? segment.dest : segment.source, word[kRef], word[kDomid], word[kOffset],
+          length);
     (to_peer ? segment.source : segment.dest).virt = local.data + word[kAt];
     segment.len = static_cast<uint16_t>(length);
     segment.flags = to_peer ? GNTCOPY_dest_gref : GNTCOPY_source_gref;

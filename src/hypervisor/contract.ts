@@ -61,6 +61,17 @@ export type AddCopy = (
   length?: number,
 ) => number;
 
+/** Adds a copy of `length` bytes from one peer's page to another's to a batch; returns its index there. */
+export type AddCopyBetween = (
+  source: DomId,
+  sourceRef: GrantRef,
+  sourceOffset: number,
+  target: DomId,
+  targetRef: GrantRef,
+  targetOffset: number,
+  length: number,
+) => number;
+
 /**
  * One batch of `GNTTABOP_copy`. Made once, filled and run again and again; nothing is allocated per
  * copy. A peer's side of a copy lies within one page of the peer's; our side may be any bytes.
@@ -74,19 +85,8 @@ export interface CopyBatch {
   readonly fromPeer: AddCopy;
   /** Adds: the peer's page at `offset` filled from those bytes of `local`. */
   readonly toPeer: AddCopy;
-  /**
-   * Adds: `length` bytes of the target peer's page filled from the source peer's, of which we see
-   * nothing. Returns the copy's index in the batch.
-   */
-  between(
-    source: DomId,
-    sourceRef: GrantRef,
-    sourceOffset: number,
-    target: DomId,
-    targetRef: GrantRef,
-    targetOffset: number,
-    length: number,
-  ): number;
+  /** Adds: the target peer's page filled from the source peer's, of which we see nothing. */
+  readonly between: AddCopyBetween;
   /** Does the copies in order and empties the batch. Copies that Xen refuses do not stop the others. Returns how many were refused. */
   run(): number;
   /** Of the batch last run: 0, or the negative GNTST_ code of copy `index`. */

@@ -1,6 +1,6 @@
 /** A batch of grant copies, written down for a native layer that hands them to Xen. */
 import { type DomId, domId, type GrantRef, grantRef } from '../base/ids.ts';
-import { type AddCopy, type CopyBatch, PAGE_SIZE } from './contract.ts';
+import { type AddCopy, type AddCopyBetween, type CopyBatch, PAGE_SIZE } from './contract.ts';
 
 /** Words that describe one copy, in this order. */
 const COPY_REF = 0;
@@ -19,7 +19,7 @@ const COPY_TARGET_OFFSET = COPY_AT;
 const FROM_PEER = 0;
 const TO_PEER = 1;
 const BETWEEN_PEERS = 2;
-type CopyKind = typeof FROM_PEER | typeof TO_PEER;
+type CopyKind = typeof FROM_PEER | typeof TO_PEER | typeof BETWEEN_PEERS;
 
 /**
  * Does `count` copies in order and fills `statuses`. Throws when they could not be tried.
@@ -110,29 +110,23 @@ export class GrantCopyBatch implements CopyBatch {
   readonly toPeer: AddCopy = (peer, ref, offset, local, at = 0, length = local.length - at) =>
     this.add(peer, ref, offset, local, at, length, TO_PEER);
 
-  between(
-    source: DomId,
-    sourceRef: GrantRef,
-    sourceOffset: number,
-    target: DomId,
-    targetRef: GrantRef,
-    targetOffset: number,
-    length: number,
-  ): number {
-    checkPlace(sourceOffset, length);
+  readonly between: AddCopyBetween = (
+    source,
+    sourceRef,
+    sourceOffset,
+    target,
+    targetRef,
+    targetOffset,
+    length,
+  ) => {
     checkPlace(targetOffset, length);
-    const word = this.nextCopy();
+    const word = this.describe(source, sourceRef, sourceOffset, length, BETWEEN_PEERS);
     const { operations } = this;
-    operations[word + COPY_REF] = grantRef(sourceRef);
-    operations[word + COPY_DOMID] = domId(source);
-    operations[word + COPY_OFFSET] = sourceOffset;
-    operations[word + COPY_LENGTH] = length;
-    operations[word + COPY_KIND] = BETWEEN_PEERS;
     operations[word + COPY_TARGET_REF] = grantRef(targetRef);
     operations[word + COPY_TARGET_OFFSET] = targetOffset;
     operations[word + COPY_TARGET_DOMID] = domId(target);
     return this.filled++;
-  }
+  };
 
   private add(
     peer: DomId,
@@ -141,28 +135,41 @@ export class GrantCopyBatch implements CopyBatch {
     local: Uint8Array,
     at: number,
     length: number,
-    kind: CopyKind,
+    kind: typeof FROM_PEER | typeof TO_PEER,
   ): number {
-    checkPlace(offset, length);
     if (!Number.isInteger(at) || at < 0 || at + length > local.length) {
       throw new RangeError(`${length} bytes at ${at} are not within the local ${local.length}`);
     }
-    const word = this.nextCopy();
+    const word = this.describe(peer, ref, offset, length, kind);
+    const { operations } = this;
+    operations[word + COPY_LOCAL] = this.indexOf(local);
+    operations[word + COPY_AT] = at;
+    return this.filled++;
+  }
+
+  /**
+   * Writes the words that copies of every kind have; returns where those of this one begin. Throws
+   * RangeError when there is no room for it, or it is not within the peer's page.
+   */
+  private describe(
+    peer: DomId,
+    ref: GrantRef,
+    offset: number,
+    length: number,
+    kind: CopyKind,
+  ): number {
+    checkPlace(offset, length);
+    if (this.filled === this.capacity) {
+      throw new RangeError(`a batch for ${this.capacity} copies is full`);
+    }
+    const word = this.filled * COPY_WORDS;
     const { operations } = this;
     operations[word + COPY_REF] = grantRef(ref);
     operations[word + COPY_DOMID] = domId(peer);
     operations[word + COPY_OFFSET] = offset;
     operations[word + COPY_LENGTH] = length;
     operations[word + COPY_KIND] = kind;
-    operations[word + COPY_LOCAL] = this.indexOf(local);
-    operations[word + COPY_AT] = at;
-    return this.filled++;
-  }
-
-  /** Where the words of the copy begin that is added next. Throws RangeError when there is no room. */
-  private nextCopy(): number {
-    if (this.filled < this.capacity) return this.filled * COPY_WORDS;
-    throw new RangeError(`a batch for ${this.capacity} copies is full`);
+    return word;
   }
 
   /** Its place among the arrays of this batch, which the native layer looks up one by one. */

@@ -1,38 +1,9 @@
 /** Two streams made one, of which either takes less at once than there is. */
 import { expect, test } from 'vitest';
+import { bytePipe } from '../../src/base/byte-pipe.ts';
 import type { ByteStream } from '../../src/base/byte-stream.ts';
 import { joinStreams } from '../../src/base/join-streams.ts';
 import { nodeClock } from '../../src/node/clock.ts';
-
-/** Gives `bytes`, and has ended then. */
-class Source implements ByteStream {
-  private rest: Uint8Array;
-
-  constructor(bytes: Uint8Array) {
-    this.rest = bytes;
-  }
-
-  read(target: Uint8Array): number {
-    const part = this.rest.subarray(0, target.length);
-    target.set(part);
-    this.rest = this.rest.subarray(part.length);
-    return part.length;
-  }
-
-  write(): number {
-    return 0;
-  }
-
-  onReady(handler: () => void): void {
-    setImmediate(handler);
-  }
-
-  get ended(): boolean {
-    return this.rest.length === 0;
-  }
-
-  close(): void {}
-}
 
 /**
  * Takes `portions` in turn, as a terminal does of which somebody reads, and tells of room only to who
@@ -74,7 +45,10 @@ test.each([[[100, 7, 0]], [[1, 0]], [[5]], [[0, 0, 64]]])(
   async (portions) => {
     const bytes = Uint8Array.from({ length: 10_000 }, (_, at) => (at * 7) % 251);
     const sink = new Sink(portions);
-    await joinStreams(new Source(bytes), sink, nodeClock, { portion: 256 });
+    const [source, sender] = bytePipe(nodeClock, bytes.length);
+    sender.write(bytes);
+    sender.close();
+    await joinStreams(source, sink, nodeClock, { portion: 256 });
     expect(sink.taken).toEqual([...bytes]);
     expect(sink.ended).toBe(true);
   },

@@ -36,7 +36,10 @@ interface Network {
 }
 
 const network = (type: string, number: number, bridge?: string): Network => ({
-  ...{ type, bridge, device: `eth${number}`, subnet: `10.77.${number}` },
+  type,
+  bridge,
+  device: `eth${number}`,
+  subnet: `10.77.${number}`,
 });
 
 const LINUX = network('vif', 0, 'xenbr0');

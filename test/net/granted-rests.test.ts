@@ -36,12 +36,12 @@ function watchCopies({ grants }: Hypervisor): void {
   const copyBatch = grants.copyBatch.bind(grants);
   grants.copyBatch = (capacity) => {
     const batch = copyBatch(capacity);
-    const between = batch.between.bind(batch);
-    batch.between = (...copy) => {
+    const { between } = batch;
+    const counted: typeof between = (...copy) => {
       passedOn++;
       return between(...copy);
     };
-    return batch;
+    return Object.assign(batch, { between: counted });
   };
 }
 
