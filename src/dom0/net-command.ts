@@ -4,7 +4,7 @@ import { errorMessage } from '../base/errors.ts';
 import { vifName } from '../net/back-request.ts';
 import { parseIpAddress } from '../net/ip-address.ts';
 import { type MacAddress, parseMacAddress } from '../net/mac-address.ts';
-import { MTU_MAX, MTU_MIN } from '../net/network-interface.ts';
+import { type DirectionCounts, MTU_MAX, MTU_MIN } from '../net/network-interface.ts';
 import { type NetStatistics, parseStatistics, STATISTICS_KEY } from '../net/statistics.ts';
 import { findDomain } from '../xenstore/domain-name.ts';
 import {
@@ -132,23 +132,24 @@ function addAttach(commands: StoreCommands): void {
   });
 }
 
-/** `4 room, 1 filter`, or `-`. */
-function droppedText(dropped: Readonly<Record<string, number>>): string {
-  const some = Object.entries(dropped).filter(([, count]) => count > 0);
-  return some.length === 0 ? '-' : some.map(([why, count]) => `${count} ${why}`).join(', ');
+/** `4 room, 1 filter`, or `-`: what was dropped at either of two places. */
+function droppedText(...places: DirectionCounts<string>[]): string {
+  const sums = new Map<string, number>();
+  for (const { dropped } of places) {
+    for (const [why, count] of Object.entries(dropped)) {
+      if (count > 0) sums.set(why, (sums.get(why) ?? 0) + count);
+    }
+  }
+  return sums.size === 0 ? '-' : [...sums].map(([why, count]) => `${count} ${why}`).join(', ');
 }
 
 function statisticsRows({ counts, port }: NetStatistics): string[][] {
-  const row = (direction: string, passed: { frames: number; bytes: number }, dropped: string) => [
-    direction,
-    String(passed.frames),
-    String(passed.bytes),
-    dropped,
-  ];
-  return [
-    row('from guest', counts.received, droppedText(port.dropped)),
-    row('to guest', counts.sent, droppedText(counts.dropped)),
-  ];
+  const row = (
+    direction: string,
+    passed: DirectionCounts<string>,
+    place: DirectionCounts<string>,
+  ) => [direction, String(passed.frames), String(passed.bytes), droppedText(passed, place)];
+  return [row('from guest', counts.received, port.in), row('to guest', counts.sent, port.out)];
 }
 
 function addCapture(commands: StoreCommands, terminal: Terminal): void {

@@ -143,7 +143,7 @@ export class BackReceive {
   put(frame: Frame, hash: FrameHash | undefined): boolean {
     if (this.stopped) return true;
     if (this.stalled) {
-      this.parts.counts.dropped.expired++;
+      this.parts.counts.sent.dropped.expired++;
       return true;
     }
     const { rest } = frame;
@@ -200,7 +200,7 @@ export class BackReceive {
     const { length } = frame.bytes;
     frame.rest?.fetch();
     if (frame.bytes.length === length) return true;
-    this.parts.counts.dropped.refused++;
+    this.parts.counts.sent.dropped.refused++;
     return false;
   }
 
@@ -332,7 +332,7 @@ export class BackReceive {
 
   /** A packet arrives when all of its slots do. */
   private countPackets(): void {
-    const { sent, dropped } = this.parts.counts;
+    const { sent } = this.parts.counts;
     for (let index = 0; index < this.pendingCount; ) {
       const bytes = this.pending[index]!.packetBytes;
       let isWhole = true;
@@ -344,7 +344,7 @@ export class BackReceive {
         sent.frames++;
         sent.bytes += bytes;
       } else {
-        dropped.refused++;
+        sent.dropped.refused++;
       }
     }
   }
@@ -411,7 +411,7 @@ export class BackReceive {
     const now_ms = this.parts.clock.now_ms();
     let expired = 0;
     while ((this.waiting[expired]?.since_ms ?? now_ms) <= now_ms - EXPIRY_MS) expired++;
-    this.parts.counts.dropped.expired += expired;
+    this.parts.counts.sent.dropped.expired += expired;
     this.forget(expired);
     if (now_ms - (this.blockedSince_ms ?? now_ms) >= STALL_MS) this.stall();
   }
@@ -432,7 +432,7 @@ export class BackReceive {
   }
 
   private dropWaiting(): void {
-    this.parts.counts.dropped.expired += this.waiting.length;
+    this.parts.counts.sent.dropped.expired += this.waiting.length;
     this.waiting = [];
     this.waitingBytes = 0;
   }

@@ -239,7 +239,7 @@ export class BackTransmit {
     if (packet.extras.gso !== undefined || packet.length <= parts.mtu + FRAME_OVERHEAD_BYTES) {
       return true;
     }
-    parts.counts.dropped.length++;
+    parts.counts.received.dropped.length++;
     return false;
   }
 
@@ -322,7 +322,7 @@ export class BackTransmit {
     if (answer.refusal !== undefined) return;
     answer.refusal = refusal;
     const { counts, log } = this.parts;
-    counts.dropped.malformed++;
+    counts.received.dropped.malformed++;
     // Logged as a warning once for each queue: a front end must not fill the host's log.
     const level = this.refusals++ === 0 ? 'warn' : 'debug';
     log[level]('packet refused', { error: errorMessage(refusal) });

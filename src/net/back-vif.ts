@@ -95,7 +95,7 @@ export class BackVif implements NetworkInterface {
   }
 
   private sendOne(frame: Frame): boolean {
-    const { dropped } = this.counts;
+    const { dropped } = this.counts.sent;
     if (frame.bytes.length < ETHERNET_HEADER_BYTES) {
       dropped.length++;
       return true;

@@ -177,7 +177,7 @@ export class FrontReceive {
     for (let index = 0; index < this.pieceCount; index++) length += this.pieces[index]!.length;
     if (length < ETHERNET_HEADER_BYTES || length > FRAME_BYTES_MAX) this.flaw ??= 'length';
     if (this.flaw !== undefined) {
-      counts.dropped[this.flaw]++;
+      counts.received.dropped[this.flaw]++;
       return;
     }
     const frame = this.arena.add(length);
@@ -194,7 +194,7 @@ export class FrontReceive {
       this.headers.locate(frame.bytes);
       if (!isConsistent(frame, this.headers)) {
         this.arena.retain((index) => index < this.arena.frames.length - 1);
-        counts.dropped.malformed++;
+        counts.received.dropped.malformed++;
         return;
       }
       blankSegments(frame, this.headers);

@@ -138,9 +138,9 @@ export class FrontTransmit {
         `id ${id}`,
       );
     }
-    const { sent, dropped } = this.parts.counts;
+    const { sent } = this.parts.counts;
     if (status !== NETIF_RSP_OKAY) {
-      if (slot.packetBytes > 0) dropped.refused++;
+      if (slot.packetBytes > 0) sent.dropped.refused++;
     } else if (slot.packetBytes > 0) {
       sent.frames++;
       sent.bytes += slot.packetBytes;

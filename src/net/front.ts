@@ -184,14 +184,14 @@ export class NetFront implements NetworkInterface {
 
   private sendOne(frame: Frame): boolean {
     if (frame.bytes.length < ETHERNET_HEADER_BYTES) {
-      this.counts.dropped.length++;
+      this.counts.sent.dropped.length++;
       return true;
     }
     this.current = frame;
     this.taken = true;
     const refusal = this.adapter!.adapt(frame, this.put);
     this.current = undefined;
-    if (refusal !== undefined) this.counts.dropped[refusal]++;
+    if (refusal !== undefined) this.counts.sent.dropped[refusal]++;
     return this.taken;
   }
 

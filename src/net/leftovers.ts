@@ -37,7 +37,7 @@ export class Leftovers {
 
   /** There will be no more room. */
   drop(): void {
-    this.counts.dropped.room += this.waiting.length;
+    this.counts.sent.dropped.room += this.waiting.length;
     this.waiting = [];
   }
 }

@@ -144,7 +144,7 @@ export class LocalStation implements NetworkInterface {
   /** Not at once: whoever sent the question is in the midst of it. */
   private say(bytes: Uint8Array): void {
     if (this.answers.length === ANSWERS_MAX) {
-      this.counts.dropped.room++;
+      this.counts.received.dropped.room++;
       return;
     }
     this.answers.push({ bytes, checksum: 'validated', gso: undefined, hash: undefined });

@@ -32,20 +32,28 @@ export type DropReason =
   /** A group that the other end has not asked for. */
   | 'filtered';
 
+/** Frames that went one way. */
+export interface DirectionCounts<Reason extends string> {
+  frames: number;
+  bytes: number;
+  /** Those that got no further, and why. */
+  readonly dropped: Record<Reason, number>;
+}
+
 export interface InterfaceCounts {
   /** Frames that `send` took and that reached the other end. */
-  readonly sent: { frames: number; bytes: number };
+  readonly sent: DirectionCounts<DropReason>;
   /** Frames that came from the other end. */
-  readonly received: { frames: number; bytes: number };
-  readonly dropped: Record<DropReason, number>;
+  readonly received: DirectionCounts<DropReason>;
 }
 
 export function noCounts(): InterfaceCounts {
-  return {
-    sent: { frames: 0, bytes: 0 },
-    received: { frames: 0, bytes: 0 },
-    dropped: { room: 0, length: 0, malformed: 0, expired: 0, refused: 0, filtered: 0 },
-  };
+  return { sent: noneYet(), received: noneYet() };
+}
+
+function noneYet(): DirectionCounts<DropReason> {
+  const dropped = { room: 0, length: 0, malformed: 0, expired: 0, refused: 0, filtered: 0 };
+  return { frames: 0, bytes: 0, dropped };
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Clock } from '../base/clock.ts';
 import { Capture, type CaptureOptions, type CaptureSink } from './capture.ts';
 import type { Frame } from './frame.ts';
-import type { NetworkInterface } from './network-interface.ts';
+import type { DirectionCounts, NetworkInterface } from './network-interface.ts';
 import type { StationFilter } from './station-filter.ts';
 import { type ByteRate, TokenBucket } from './token-bucket.ts';
 import { checkVlans, type PortVlans, type TaggedForms, UNTAGGED } from './vlan.ts';
@@ -34,18 +34,17 @@ export type PortDropReason =
 
 export interface PortCounts {
   /** Frames that came from who is behind the port and passed. */
-  readonly in: { frames: number; bytes: number };
+  readonly in: DirectionCounts<PortDropReason>;
   /** Frames that went there. */
-  readonly out: { frames: number; bytes: number };
-  readonly dropped: Record<PortDropReason, number>;
+  readonly out: DirectionCounts<PortDropReason>;
 }
 
 export function noPortCounts(): PortCounts {
-  return {
-    in: { frames: 0, bytes: 0 },
-    out: { frames: 0, bytes: 0 },
-    dropped: { invalid: 0, vlan: 0, filter: 0, rate: 0, room: 0 },
-  };
+  return { in: noneYet(), out: noneYet() };
+}
+
+function noneYet(): DirectionCounts<PortDropReason> {
+  return { frames: 0, bytes: 0, dropped: { invalid: 0, vlan: 0, filter: 0, rate: 0, room: 0 } };
 }
 
 export class SwitchPort {
@@ -102,9 +101,9 @@ export class SwitchPort {
     return true;
   }
 
-  /** Counts a dropped frame. Always false. */
+  /** Counts a frame that came and was dropped. Always false. */
   drops(reason: PortDropReason): false {
-    this.counts.dropped[reason]++;
+    this.counts.in.dropped[reason]++;
     return false;
   }
 
@@ -112,7 +111,7 @@ export class SwitchPort {
   put(forms: TaggedForms): void {
     if (!this.carrier) return;
     const frame = forms.leaving(this.vlans);
-    if (this.bucketOut?.take(frame.bytes.length) === false) this.drops('rate');
+    if (this.bucketOut?.take(frame.bytes.length) === false) this.counts.out.dropped.rate++;
     else this.outgoing.push(frame);
   }
 
@@ -124,7 +123,7 @@ export class SwitchPort {
     if (this.network.takesRests !== true || this.captures.size > 0) {
       for (const { rest } of outgoing) rest?.fetch();
     }
-    counts.dropped.room += outgoing.length - this.offer(outgoing);
+    counts.out.dropped.room += outgoing.length - this.offer(outgoing);
   }
 
   /** Sends frames as they are. Returns how many were taken, in order; the others were not. */

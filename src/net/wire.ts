@@ -63,7 +63,7 @@ export class Wire {
   }
 
   private dropRest(): void {
-    this.port.counts.dropped.room += this.rest.length;
+    this.port.counts.out.dropped.room += this.rest.length;
     this.rest = [];
     this.parts.host.resume();
   }
@@ -72,7 +72,7 @@ export class Wire {
     const passing = frames.filter((frame) => this.passes(frame));
     // What the host does not take is lost, as on any network.
     const taken = this.parts.host.send(passing);
-    this.port.counts.dropped.room += passing.length - taken;
+    this.port.counts.in.dropped.room += passing.length - taken;
   }
 
   private passes(frame: Frame): boolean {

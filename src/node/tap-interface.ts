@@ -232,21 +232,21 @@ export class TapInterface implements PausableInterface {
 
   /** False when the kernel takes no more now. */
   private sendOne(frame: Frame): boolean {
-    const { dropped, sent } = this.counts;
+    const { sent } = this.counts;
     const { length } = frame.bytes;
     if (length < ETHERNET_HEADER_BYTES || length > FRAME_BYTES_MAX) {
-      dropped.length++;
+      sent.dropped.length++;
       return true;
     }
     if (!this.headers.write(frame, this.outgoing)) {
-      dropped.malformed++;
+      sent.dropped.malformed++;
       return true;
     }
     const result = this.tap.write(this.outgoing, frame.bytes);
     if (result === NOTHING_NOW) return false;
     if (result < 0) {
       // The device is down, or the kernel does not like the frame.
-      dropped.refused++;
+      sent.dropped.refused++;
     } else {
       sent.frames++;
       sent.bytes += length;
@@ -285,7 +285,7 @@ export class TapInterface implements PausableInterface {
         counts.received.bytes += frame.bytes.length;
         batch.push(frame);
       } else {
-        counts.dropped.malformed++;
+        counts.received.dropped.malformed++;
       }
     }
     if (batch.length > 0) this.receiver(batch);

@@ -163,9 +163,11 @@ describe('an interface that is attached', () => {
   test('has statistics, for people and for machines', async () => {
     const counts = noCounts();
     Object.assign(counts.sent, { frames: 7, bytes: 700 });
-    counts.dropped.room = 2;
+    counts.sent.dropped.room = 2;
     const port = noPortCounts();
-    port.dropped.filter = 3;
+    port.in.dropped.filter = 3;
+    port.out.dropped.room = 1;
+    port.out.dropped.rate = 4;
     const statistics = { counts, port, connected_ms: 5, queues: 2, carrier: true };
     await store.watch(`${BACK}/statistics`, () => {
       void store.readIfPresent(`${BACK}/statistics`).then(async (text) => {
@@ -175,7 +177,7 @@ describe('an interface that is attached', () => {
     const { out } = await host.paravane(['net', 'stats', 'guest']);
     expect(out.split('\n').slice(1, 3)).toEqual([
       'eth0    from guest  0       0      3 filter',
-      'eth0    to guest    7       700    2 room',
+      'eth0    to guest    7       700    3 room, 4 rate',
     ]);
     const json = await host.paravane(['net', 'stats', 'guest', 'eth0', '--json']);
     expect(JSON.parse(json.out)).toEqual({ device: 'eth0', ...statistics });
@@ -191,13 +193,15 @@ test('statistics of a driver domain that are none are not shown', () => {
     carrier: true,
   };
   expect(parseStatistics(JSON.stringify(right))).toEqual(right);
-  const { sent, received, dropped } = right.counts;
+  const { sent, received } = right.counts;
+  const { dropped } = received;
   for (const counts of [
-    { sent, received },
-    { sent, received, dropped: null },
-    { sent, received: { frames: '\x1b[2J', bytes: 0 }, dropped },
-    { sent, received, dropped: { '\x1b[2J': 1 } },
-    { sent, received, dropped: { room: '\x1b[2J' } },
+    { sent },
+    { sent, received: { frames: 0, bytes: 0 } },
+    { sent, received: { frames: 0, bytes: 0, dropped: null } },
+    { sent, received: { frames: '\x1b[2J', bytes: 0, dropped } },
+    { sent, received: { frames: 0, bytes: 0, dropped: { '\x1b[2J': 1 } } },
+    { sent, received: { frames: 0, bytes: 0, dropped: { room: '\x1b[2J' } } },
     7,
   ]) {
     const text = JSON.stringify({ ...right, counts });

@@ -111,7 +111,7 @@ test('packets that the back end refuses are counted, and their pages used again'
     back.respond(back.transmitRequest(back.transmitted - 1).id, status);
     await back.push();
   }
-  expect(front.counts.dropped.refused).toBe(4);
+  expect(front.counts.sent.dropped.refused).toBe(4);
   expect(front.counts.sent.frames).toBe(0);
 });
 
@@ -196,7 +196,7 @@ describe('a received packet that makes no sense is dropped, and the next one arr
     const next = back.offered - 256;
     await back.push();
     expect(received).toEqual([]);
-    expect(front.counts.dropped).toMatchObject({ [reason]: 1 });
+    expect(front.counts.received.dropped).toMatchObject({ [reason]: 1 });
     expect(next).toBe(0);
     // Every page is offered again.
     const slot = back.offered - 256;

@@ -119,7 +119,7 @@ describe('a packet that breaks a rule is refused, and the next one gets through'
     expect(await front.ask()).toEqual(statuses);
     const { vif, frames } = host.vif(guest);
     expect(frames).toEqual([]);
-    expect(vif.counts.dropped.malformed).toBe(1);
+    expect(vif.counts.received.dropped.malformed).toBe(1);
     await expectService();
   });
 
@@ -127,7 +127,7 @@ describe('a packet that breaks a rule is refused, and the next one gets through'
     await front.publish();
     front.putPacket(packet({ payload: pattern(1465, 1) }));
     expect(await front.ask()).toEqual([OKAY]);
-    expect(host.vif(guest).vif.counts.dropped.length).toBe(1);
+    expect(host.vif(guest).vif.counts.received.dropped.length).toBe(1);
     await expectService();
   });
 });
@@ -401,11 +401,11 @@ test('a guest may begin and end to filter groups while it is connected', async (
   expect(await host.value(`${front.device.back}/feature-dynamic-multicast-control`)).toBe('1');
   const { vif } = host.vif(guest);
   const hears = async () => {
-    const { filtered } = vif.counts.dropped;
+    const { filtered } = vif.counts.sent.dropped;
     front.offer(1);
     vif.send([frame(packet({ target: 0x0100_5e00_0001 }))]);
     await host.settle();
-    return vif.counts.dropped.filtered === filtered;
+    return vif.counts.sent.dropped.filtered === filtered;
   };
   expect(await hears()).toBe(true);
   for (const value of ['1', '0', '1']) {

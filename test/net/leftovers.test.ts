@@ -28,5 +28,5 @@ test('parts keep their order and their bytes, and what is left in the end is cou
   leftovers.add(frame(memory));
   expect(put).toEqual([1, 2, 3]);
   leftovers.drop();
-  expect([counts.dropped.room, leftovers.proceed()]).toEqual([3, true]);
+  expect([counts.sent.dropped.room, leftovers.proceed()]).toEqual([3, true]);
 });

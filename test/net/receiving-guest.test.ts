@@ -51,7 +51,7 @@ describe('a guest that takes no frames', () => {
     front.offer(2);
     await host.settle();
     expect(front.received().map(({ status }) => status)).toEqual([fresh.bytes.length]);
-    expect(vif.counts.dropped.expired).toBe(1);
+    expect(vif.counts.sent.dropped.expired).toBe(1);
   });
 
   test.each(['0', '1'])(
@@ -97,7 +97,7 @@ describe('a guest that takes no frames', () => {
     vif.onRoom(() => void vif.send(many(1000)));
     vif.send(many(1000));
     await host.settle(3 * EXPIRY_MS);
-    expect(vif.counts.dropped.expired).toBeGreaterThan(100);
+    expect(vif.counts.sent.dropped.expired).toBeGreaterThan(100);
     // The ring is the guest's alone again, and may hold anything.
     const former = front;
     await former.write('state', '6');
@@ -138,7 +138,7 @@ test('a page that cannot be written fails that packet, whose other slots are in 
   vif.send([frame(packet()), frame(packet())]);
   await host.settle();
   expect(front.received().map(({ status }) => status)).toEqual([-1, 154]);
-  expect(vif.counts.dropped.refused).toBe(1);
+  expect(vif.counts.sent.dropped.refused).toBe(1);
 });
 
 test('headroom is left free, and changed while frames go on', async () => {

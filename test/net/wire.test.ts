@@ -60,7 +60,7 @@ test('a guest that has no room holds the host back, and loses nothing', () => {
   guest.makeRoom();
   expect(host.paused).toBe(false);
   expect(guest.take()).toEqual([1, 2, 3, 4, 5].map(numbered));
-  expect(wire.port.counts.dropped.room).toBe(0);
+  expect(wire.port.counts.out.dropped.room).toBe(0);
 });
 
 test('a guest that has gone holds nobody back', () => {
@@ -88,7 +88,7 @@ test('only what the guest may send passes, and all of it is in a capture', () =>
   guest.say(new Uint8Array(13));
   host.say(packet());
   expect(host.take()).toHaveLength(1);
-  expect(wire.port.counts.dropped).toMatchObject({ filter: 2, invalid: 1 });
+  expect(wire.port.counts.in.dropped).toMatchObject({ filter: 2, invalid: 1 });
   expect(parts).toBe(1 + 4);
 });
 
@@ -96,5 +96,5 @@ test('what the host has no room for is lost and counted', () => {
   wire = plug();
   host.room = 1;
   guest.say(packet(), packet());
-  expect(wire.port.counts.dropped.room).toBe(1);
+  expect(wire.port.counts.in.dropped.room).toBe(1);
 });

@@ -93,7 +93,7 @@ async function useInterface(type: GuestType, features: readonly NetFeature[]): P
   await checkContent(host, guest, DOM0, OWN.v4);
   await checkContent(host, guest, DOM0_V6, OWN.v6);
   const { queues, port } = await statistics(guest);
-  expect([queues, port.dropped.filter, port.dropped.invalid]).toEqual([
+  expect([queues, port.in.dropped.filter, port.in.dropped.invalid]).toEqual([
     features.length === 0 ? 2 : 1,
     0,
     0,
@@ -230,7 +230,7 @@ describe('guests in the switch of our back end', () => {
     // Nobody speaks in the name of somebody else.
     await a.run('ip link set eth0 down; ip link set eth0 address 00:16:3e:00:77:99');
     await a.run(`ip link set eth0 up; ! ping -c 2 -W 2 ${ofB}`);
-    expect((await statistics(a)).port.dropped.filter).toBeGreaterThan(0);
+    expect((await statistics(a)).port.in.dropped.filter).toBeGreaterThan(0);
     await a.destroy();
     await b.destroy();
   }
