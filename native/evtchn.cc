@@ -24,7 +24,18 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
  public:
   explicit Evtchn(const Napi::CallbackInfo &info)
       : Napi::ObjectWrap<Evtchn>(info),
-        descriptor_(openDevice(info.Env(), "/dev/xen/evtchn", O_NONBLOCK)) {}
+        device_(std::make_shared<Device>(Device{
+            openDevice(info.Env(), "/dev/xen/evtchn", O_NONBLOCK)})) {
+    setOwnMethod(Value(), "notify", [device = device_](const Napi::CallbackInfo &call) {
+      notify(call, openFd(call, device));
+    });
+    setOwnMethod(Value(), "read", [device = device_](const Napi::CallbackInfo &call) {
+      return read(call, openFd(call, device));
+    });
+    setOwnMethod(Value(), "unmask", [device = device_](const Napi::CallbackInfo &call) {
+      unmask(call, openFd(call, device));
+    });
+  }
 
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Evtchn",
@@ -33,17 +44,21 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
                         InstanceMethod<&Evtchn::bindInterdomain>("bindInterdomain"),
                         InstanceMethod<&Evtchn::bindVirq>("bindVirq"),
                         InstanceMethod<&Evtchn::unbind>("unbind"),
-                        InstanceMethod<&Evtchn::notify>("notify"),
-                        InstanceMethod<&Evtchn::read>("read"),
-                        InstanceMethod<&Evtchn::unmask>("unmask"),
                         InstanceMethod<&Evtchn::reset>("reset"),
                         InstanceMethod<&Evtchn::close>("close")});
   }
 
  private:
-  int openFd(const Napi::CallbackInfo &info) const {
-    return openDescriptor(info.Env(), descriptor_).fd();
+  // What the methods share that may outlive the object.
+  struct Device {
+    std::shared_ptr<Descriptor> descriptor;
+  };
+
+  static int openFd(const Napi::CallbackInfo &info, const std::shared_ptr<Device> &device) {
+    return openDescriptor(info.Env(), device->descriptor).fd();
   }
+
+  int openFd(const Napi::CallbackInfo &info) const { return openFd(info, device_); }
 
   // Each of these returns what the driver does: a port, or 0.
   template <typename Request>
@@ -86,27 +101,29 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
     return call(info, IOCTL_EVTCHN_UNBIND, "IOCTL_EVTCHN_UNBIND", request);
   }
 
-  Napi::Value notify(const Napi::CallbackInfo &info) {
+  static void notify(const Napi::CallbackInfo &info, int fd) {
     ioctl_evtchn_notify request = {};
     request.port = integerArgument(info, 0, "port", kUint32Max);
-    return call(info, IOCTL_EVTCHN_NOTIFY, "IOCTL_EVTCHN_NOTIFY", request);
+    if (ioctl(fd, IOCTL_EVTCHN_NOTIFY, &request) < 0) {
+      throwSystemError(info.Env(), errno, "IOCTL_EVTCHN_NOTIFY");
+    }
   }
 
   // read(ports): fills the Uint32Array with ports that were signalled and are now masked, and
   // returns how many. Fails with EFBIG once the driver's ring has overflowed.
-  Napi::Value read(const Napi::CallbackInfo &info) {
+  static Napi::Value read(const Napi::CallbackInfo &info, int fd) {
     auto ports = typedArrayArgument<uint32_t>(info, 0, "ports", napi_uint32_array, kPortsMax);
-    const ssize_t bytes = ::read(openFd(info), ports.Data(), ports.ByteLength());
+    const ssize_t bytes = ::read(fd, ports.Data(), ports.ByteLength());
     if (bytes < 0 && errno != EAGAIN && errno != EINTR) throwSystemError(info.Env(), errno, "read");
     return Napi::Number::New(info.Env(), bytes < 0 ? 0 : bytes / sizeof(uint32_t));
   }
 
   // unmask(ports, count): lets the first `count` ports be signalled again.
-  void unmask(const Napi::CallbackInfo &info) {
+  static void unmask(const Napi::CallbackInfo &info, int fd) {
     auto ports = typedArrayArgument<uint32_t>(info, 0, "ports", napi_uint32_array, kPortsMax);
     const uint32_t count = integerArgument(info, 1, "count", ports.ElementLength());
     if (count == 0) return;
-    if (write(openFd(info), ports.Data(), count * sizeof(uint32_t)) < 0) {
+    if (write(fd, ports.Data(), count * sizeof(uint32_t)) < 0) {
       throwSystemError(info.Env(), errno, "write");
     }
   }
@@ -119,9 +136,9 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
   }
 
   // Unbinds every port as well.
-  void close(const Napi::CallbackInfo &) { descriptor_.reset(); }
+  void close(const Napi::CallbackInfo &) { device_->descriptor.reset(); }
 
-  std::shared_ptr<Descriptor> descriptor_;
+  const std::shared_ptr<Device> device_;
 };
 
 }  // namespace

@@ -35,15 +35,25 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
  public:
   explicit Gntdev(const Napi::CallbackInfo &info)
       : Napi::ObjectWrap<Gntdev>(info),
-        descriptor_(openDevice(info.Env(), "/dev/xen/gntdev")) {}
+        device_(std::make_shared<Device>(Device{openDevice(info.Env(), "/dev/xen/gntdev"), {}})) {
+    setOwnMethod(Value(), "copy",
+                 [device = device_](const Napi::CallbackInfo &call) { copy(call, *device); });
+  }
 
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Gntdev",
-                       {InstanceMethod<&Gntdev::map>("map"), InstanceMethod<&Gntdev::copy>("copy"),
+                       {InstanceMethod<&Gntdev::map>("map"),
                         InstanceMethod<&Gntdev::close>("close")});
   }
 
  private:
+  // What the methods share that may outlive the object.
+  struct Device {
+    std::shared_ptr<Descriptor> descriptor;
+    // Of a batch of copies, kept for the next one.
+    std::vector<ioctl_gntdev_grant_copy_segment> segments;
+  };
+
   // map(domid, refs, clearByte?, notifyPort?): an ArrayBuffer over the pages granted by `refs`, in
   // order. At its end the kernel clears the byte at `clearByte` and signals `notifyPort`.
   Napi::Value map(const Napi::CallbackInfo &info) {
@@ -54,10 +64,10 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     const auto clearByte = optionalIntegerArgument(
         info, 2, "clearByte", static_cast<uint32_t>(count * kPageSize - 1));
     const auto notifyPort = optionalIntegerArgument(info, 3, "notifyPort", kUint32Max);
-    openDescriptor(env, descriptor_);
+    openDescriptor(env, device_->descriptor);
 
     const uint64_t index = addToTable(env, domid, refs);
-    const std::shared_ptr<Descriptor> device = descriptor_;
+    const std::shared_ptr<Descriptor> device = device_->descriptor;
     const auto release = [device, index, count] {
       ioctl_gntdev_unmap_grant_ref request = {};
       request.index = index;
@@ -77,7 +87,7 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
   // Enters the grants into this handle's table; returns the offset at which mmap finds them.
-  uint64_t addToTable(Napi::Env env, uint32_t domid, const Napi::Uint32Array &refs) {
+  uint64_t addToTable(Napi::Env env, uint32_t domid, const Elements<uint32_t> &refs) {
     const size_t count = refs.ElementLength();
     const size_t bytes = offsetof(ioctl_gntdev_map_grant_ref, refs) +
                          count * sizeof(ioctl_gntdev_grant_ref);
@@ -87,7 +97,7 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     request->count = static_cast<uint32_t>(count);
     ioctl_gntdev_grant_ref *entries = request->refs;
     for (size_t i = 0; i < count; i++) entries[i] = {domid, refs[i]};
-    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_MAP_GRANT_REF, request) != 0) {
+    if (ioctl(device_->descriptor->fd(), IOCTL_GNTDEV_MAP_GRANT_REF, request) != 0) {
       throwSystemError(env, errno, "IOCTL_GNTDEV_MAP_GRANT_REF");
     }
     return request->index;
@@ -100,7 +110,7 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     request.action = (clearByte ? UNMAP_NOTIFY_CLEAR_BYTE : 0) |
                      (notifyPort ? UNMAP_NOTIFY_SEND_EVENT : 0);
     request.event_channel_port = notifyPort.value_or(0);
-    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &request) != 0) {
+    if (ioctl(device_->descriptor->fd(), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &request) != 0) {
       throwSystemError(env, errno, "IOCTL_GNTDEV_SET_UNMAP_NOTIFY");
     }
   }
@@ -109,7 +119,7 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   // eight words of `operations`, and is answered in statuses[i]: ref, domid, offset in the peer's page,
   // length, 0 if from the peer and 1 if towards it, the number of a Uint8Array of `locals`, the byte of
   // it, and one that is not used. Or 2 if from that peer to another: then ref, offset and domid there.
-  void copy(const Napi::CallbackInfo &info) {
+  static void copy(const Napi::CallbackInfo &info, Device &device) {
     Napi::Env env = info.Env();
     auto words = typedArrayArgument<uint32_t>(info, 0, "operations", napi_uint32_array,
                                               kCopiesMax * kCopyWords);
@@ -119,29 +129,30 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
         typedArrayArgument<int16_t>(info, 2, "statuses", napi_int16_array, kCopiesMax);
     const size_t room = std::min(words.ElementLength() / kCopyWords, statuses.ElementLength());
     const uint32_t count = integerArgument(info, 3, "count", static_cast<uint32_t>(room));
-    openDescriptor(env, descriptor_);
+    const int fd = openDescriptor(env, device.descriptor).fd();
 
-    segments_.resize(count);
+    auto &segments = device.segments;
+    segments.resize(count);
     Local local;
     std::optional<uint32_t> current;
     for (uint32_t i = 0; i < count; i++) {
       const uint32_t *word = words.Data() + i * kCopyWords;
       if (word[kKind] == kBetweenPeers) {
-        segments_[i] = segmentBetween(env, word);
+        segments[i] = segmentBetween(env, word);
         continue;
       }
       // Most copies share the array of the one before, and looking one up takes longer than all else.
       if (word[kLocal] != current) local = localAt(env, locals, word[kLocal]);
       current = word[kLocal];
-      segments_[i] = segmentOf(env, word, local);
+      segments[i] = segmentOf(env, word, local);
     }
     ioctl_gntdev_grant_copy request = {};
     request.count = count;
-    request.segments = segments_.data();
-    if (ioctl(descriptor_->fd(), IOCTL_GNTDEV_GRANT_COPY, &request) != 0) {
+    request.segments = segments.data();
+    if (ioctl(fd, IOCTL_GNTDEV_GRANT_COPY, &request) != 0) {
       throwSystemError(env, errno, "IOCTL_GNTDEV_GRANT_COPY");
     }
-    for (uint32_t i = 0; i < count; i++) statuses[i] = segments_[i].status;
+    for (uint32_t i = 0; i < count; i++) statuses[i] = segments[i].status;
   }
 
   struct Local {
@@ -203,10 +214,9 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
   // Mappings made through it stay.
-  void close(const Napi::CallbackInfo &) { descriptor_.reset(); }
+  void close(const Napi::CallbackInfo &) { device_->descriptor.reset(); }
 
-  std::shared_ptr<Descriptor> descriptor_;
-  std::vector<ioctl_gntdev_grant_copy_segment> segments_;
+  const std::shared_ptr<Device> device_;
 };
 
 }  // namespace

@@ -27,20 +27,46 @@ uint64_t offsetArgument(const Napi::CallbackInfo &info, size_t index, const char
 
 bool booleanArgument(const Napi::CallbackInfo &info, size_t index, const char *name);
 
-// A typed array of the given kind and of at least one element, so never a detached one.
+// What a typed array shows of its buffer.
 template <typename Element>
-Napi::TypedArrayOf<Element> typedArrayArgument(const Napi::CallbackInfo &info, size_t index,
-                                               const char *name, napi_typedarray_type kind,
-                                               size_t lengthMax) {
-  if (!info[index].IsTypedArray() || info[index].As<Napi::TypedArray>().TypedArrayType() != kind) {
+class Elements {
+ public:
+  Elements(void *data, size_t length) : data_(static_cast<Element *>(data)), length_(length) {}
+  Element &operator[](size_t index) const { return data_[index]; }
+  Element *Data() const { return data_; }
+  size_t ElementLength() const { return length_; }
+  size_t ByteLength() const { return length_ * sizeof(Element); }
+
+ private:
+  Element *const data_;
+  const size_t length_;
+};
+
+// A typed array of the given kind and of at least one element, so never a detached one. All is asked
+// at once: next to a short system call, each question to the engine takes its time.
+template <typename Element>
+Elements<Element> typedArrayArgument(const Napi::CallbackInfo &info, size_t index, const char *name,
+                                     napi_typedarray_type kind, size_t lengthMax) {
+  napi_typedarray_type found;
+  size_t length = 0;
+  void *data = nullptr;
+  if (napi_get_typedarray_info(info.Env(), info[index], &found, &length, &data, nullptr, nullptr) !=
+          napi_ok ||
+      found != kind) {
     throw Napi::TypeError::New(info.Env(), std::string(name) + " must be a typed array of its kind");
   }
-  auto array = info[index].As<Napi::TypedArrayOf<Element>>();
-  if (array.ElementLength() == 0 || array.ElementLength() > lengthMax) {
+  if (length == 0 || length > lengthMax) {
     throw Napi::RangeError::New(info.Env(), std::string(name) + " must have from 1 to " +
                                                 std::to_string(lengthMax) + " elements");
   }
-  return array;
+  return Elements<Element>(data, length);
+}
+
+// Gives an object a method that is no property of its class and knows the object's native part without
+// a look-up through `this`: for what is called at every signal.
+template <typename Method>
+void setOwnMethod(Napi::Object object, const char *name, Method method) {
+  object.Set(name, Napi::Function::New(object.Env(), method, name));
 }
 
 // Throws an Error with `code`, `errno` and `syscall`, as Node's own file system calls do.

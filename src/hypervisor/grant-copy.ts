@@ -86,6 +86,8 @@ export class GrantCopyBatch implements CopyBatch {
   private readonly locals: Uint8Array[];
   private readonly statuses: Int16Array;
   private localCount = 0;
+  /** All of the buffer that was looked up last. */
+  private whole: Uint8Array = nothing;
   private filled = 0;
   private ran = 0;
 
@@ -142,8 +144,8 @@ export class GrantCopyBatch implements CopyBatch {
     }
     const word = this.describe(peer, ref, offset, length, kind);
     const { operations } = this;
-    operations[word + COPY_LOCAL] = this.indexOf(local);
-    operations[word + COPY_AT] = at;
+    operations[word + COPY_LOCAL] = this.indexOf(local.buffer);
+    operations[word + COPY_AT] = local.byteOffset + at;
     return this.filled++;
   }
 
@@ -172,11 +174,15 @@ export class GrantCopyBatch implements CopyBatch {
     return word;
   }
 
-  /** Its place among the arrays of this batch, which the native layer looks up one by one. */
-  private indexOf(local: Uint8Array): number {
+  /**
+   * Its place among the arrays of this batch, which the native layer looks up one by one: most copies
+   * are to or from parts of one buffer.
+   */
+  private indexOf(buffer: ArrayBufferLike): number {
+    if (this.whole.buffer !== buffer) this.whole = new Uint8Array(buffer);
     const last = this.localCount - 1;
-    if (last >= 0 && this.locals[last] === local) return last;
-    this.locals[this.localCount] = local;
+    if (last >= 0 && this.locals[last] === this.whole) return last;
+    this.locals[this.localCount] = this.whole;
     return this.localCount++;
   }
 

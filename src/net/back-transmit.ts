@@ -84,7 +84,6 @@ const inconsistent = () =>
 /** What is to be answered for one packet. */
 interface Answer {
   slotCount: number;
-  extraCount: number;
   /** Its copies in the batch. */
   copyStart: number;
   copyEnd: number;
@@ -130,7 +129,6 @@ export class BackTransmit {
     this.isExtra = new Uint8Array(this.ring.size);
     this.answers = Array.from({ length: this.ring.size }, () => ({
       slotCount: 0,
-      extraCount: 0,
       copyStart: 0,
       copyEnd: 0,
       frame: -1,
@@ -208,12 +206,14 @@ export class BackTransmit {
     const { packet, copies } = this;
     const answer = this.answers[this.count++]!;
     answer.slotCount = packet.slotCount;
-    answer.extraCount = packet.extraCount;
     answer.copyStart = copies.length;
     answer.frame = -1;
     answer.refusal = undefined;
-    this.ids.set(packet.ids.subarray(0, packet.slotCount), this.slotCount);
-    this.slotCount += packet.slotCount;
+    for (let slot = 0; slot < packet.slotCount; slot++) {
+      this.ids[this.slotCount] = packet.ids[slot]!;
+      // Extra infos stand right after the first slot of their packet.
+      this.isExtra[this.slotCount++] = slot > 0 && slot <= packet.extraCount ? 1 : 0;
+    }
     if (refusal !== undefined) this.refuse(answer, refusal);
     else if (packet.extras.joined !== undefined || packet.extras.left !== undefined) {
       this.changeFilter(answer);
@@ -344,7 +344,6 @@ export class BackTransmit {
 
   private respond(): void {
     let slot = 0;
-    this.noteExtras();
     this.begun.note(this.slotCount, (index) => this.isExtra[index] === 1);
     for (let index = 0; index < this.count; index++) {
       const { slotCount, refusal } = this.answers[index]!;
@@ -357,16 +356,5 @@ export class BackTransmit {
     }
     this.ring.publishResponses();
     if (this.ring.wantsNotification()) this.parts.channel.notify();
-  }
-
-  /** Extra infos stand right after the first slot of their packet. */
-  private noteExtras(): void {
-    this.isExtra.fill(0, 0, this.slotCount);
-    let start = 0;
-    for (let index = 0; index < this.count; index++) {
-      const { slotCount, extraCount } = this.answers[index]!;
-      this.isExtra.fill(1, start + 1, start + 1 + extraCount);
-      start += slotCount;
-    }
   }
 }

@@ -72,12 +72,17 @@ export class FrameArena {
     for (let index = 0; index < this.batch.length; index++) {
       if (keep(index)) this.batch[kept++] = this.batch[index]!;
     }
-    this.batch.length = kept;
+    this.shorten(kept);
   }
 
   clear(): void {
-    this.batch.length = 0;
+    this.shorten(0);
     this.used = 0;
+  }
+
+  /** One by one: a new `length` is no matter of compiled code, and there are few. */
+  private shorten(count: number): void {
+    while (this.batch.length > count) this.batch.pop();
   }
 
   private gapBefore(length: number, pageOffset: number): number {

@@ -29,6 +29,7 @@ export class Leftovers {
 
   /** Puts what there is room for now. True when nothing is left. */
   proceed(): boolean {
+    if (this.isEmpty) return true;
     let count = 0;
     while (count < this.waiting.length && this.put(this.waiting[count]!)) count++;
     this.waiting.splice(0, count);

@@ -3,7 +3,7 @@
  * another is copied into this process once and out of it once. Of a large one only the headers are, as
  * long as nobody here asks for the rest, which goes from page to page.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import { AddressTable } from './address-table.ts';
 import { ETHERNET_HEADER_BYTES, type Frame } from './frame.ts';
 import { isGroupAddress, MAC_BYTES, macAddressAt, parseMacAddress } from './mac-address.ts';
@@ -15,8 +15,15 @@ import { isMember, TaggedForms } from './vlan.ts';
 const BRIDGE_GROUPS_FIRST = parseMacAddress('01:80:c2:00:00:00');
 const BRIDGE_GROUPS = 16;
 
+/** How late a station may be forgotten. */
+const TIME_READ_MS = 1000;
+
 export class Switch {
   private readonly clock: Clock;
+  /** The time, read so long ago at most; on some hosts that costs as much as the rest of a frame. */
+  private now_ms = 0;
+  /** While `now_ms` is of use. */
+  private timer: Timer | undefined;
   private readonly table = new AddressTable<SwitchPort>();
   private readonly members = new Set<SwitchPort>();
 
@@ -49,16 +56,27 @@ export class Switch {
     this.table.forgetPort(port);
     network.onReceive(() => {});
     network.onChange(() => {});
+    if (this.members.size > 0) return;
+    this.timer?.cancel();
+    this.timer = undefined;
   }
 
   private forward(from: SwitchPort, frames: readonly Frame[]): void {
-    // Once for all of them: on some hosts the time costs as much as the rest of a frame.
-    const now_ms = this.clock.now_ms();
-    for (const frame of frames) this.forwardOne(from, frame, now_ms);
+    this.readTime();
+    for (const frame of frames) this.forwardOne(from, frame);
     for (const port of this.members) port.flush();
   }
 
-  private forwardOne(from: SwitchPort, frame: Frame, now_ms: number): void {
+  private readTime(): void {
+    if (this.timer !== undefined) return;
+    this.now_ms = this.clock.now_ms();
+    this.timer = this.clock.after(TIME_READ_MS, () => {
+      this.timer = undefined;
+    });
+  }
+
+  private forwardOne(from: SwitchPort, frame: Frame): void {
+    const { now_ms } = this;
     const { bytes } = frame;
     if (bytes.length < ETHERNET_HEADER_BYTES) {
       from.drops('invalid');
