@@ -24,16 +24,15 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
  public:
   explicit Evtchn(const Napi::CallbackInfo &info)
       : Napi::ObjectWrap<Evtchn>(info),
-        device_(std::make_shared<Device>(Device{
-            openDevice(info.Env(), "/dev/xen/evtchn", O_NONBLOCK)})) {
+        device_(openDevice(info.Env(), "/dev/xen/evtchn", O_NONBLOCK)) {
     setOwnMethod(Value(), "notify", [device = device_](const Napi::CallbackInfo &call) {
-      notify(call, openFd(call, device));
+      notify(call, device.fd(call.Env()));
     });
     setOwnMethod(Value(), "read", [device = device_](const Napi::CallbackInfo &call) {
-      return read(call, openFd(call, device));
+      return read(call, device.fd(call.Env()));
     });
     setOwnMethod(Value(), "unmask", [device = device_](const Napi::CallbackInfo &call) {
-      unmask(call, openFd(call, device));
+      unmask(call, device.fd(call.Env()));
     });
   }
 
@@ -49,16 +48,7 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
   }
 
  private:
-  // What the methods share that may outlive the object.
-  struct Device {
-    std::shared_ptr<Descriptor> descriptor;
-  };
-
-  static int openFd(const Napi::CallbackInfo &info, const std::shared_ptr<Device> &device) {
-    return openDescriptor(info.Env(), device->descriptor).fd();
-  }
-
-  int openFd(const Napi::CallbackInfo &info) const { return openFd(info, device_); }
+  int openFd(const Napi::CallbackInfo &info) const { return device_.fd(info.Env()); }
 
   // Each of these returns what the driver does: a port, or 0.
   template <typename Request>
@@ -136,9 +126,9 @@ class Evtchn : public Napi::ObjectWrap<Evtchn> {
   }
 
   // Unbinds every port as well.
-  void close(const Napi::CallbackInfo &) { device_->descriptor.reset(); }
+  void close(const Napi::CallbackInfo &) { device_.close(); }
 
-  const std::shared_ptr<Device> device_;
+  SharedDevice device_;
 };
 
 }  // namespace

@@ -35,9 +35,11 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
  public:
   explicit Gntdev(const Napi::CallbackInfo &info)
       : Napi::ObjectWrap<Gntdev>(info),
-        device_(std::make_shared<Device>(Device{openDevice(info.Env(), "/dev/xen/gntdev"), {}})) {
+        device_(openDevice(info.Env(), "/dev/xen/gntdev")) {
     setOwnMethod(Value(), "copy",
-                 [device = device_](const Napi::CallbackInfo &call) { copy(call, *device); });
+                 [device = device_, segments = Segments()](const Napi::CallbackInfo &call) mutable {
+                   copy(call, device, segments);
+                 });
   }
 
   static Napi::Function define(Napi::Env env) {
@@ -47,12 +49,8 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
  private:
-  // What the methods share that may outlive the object.
-  struct Device {
-    std::shared_ptr<Descriptor> descriptor;
-    // Of a batch of copies, kept for the next one.
-    std::vector<ioctl_gntdev_grant_copy_segment> segments;
-  };
+  // Of a batch of copies; kept for the next one.
+  using Segments = std::vector<ioctl_gntdev_grant_copy_segment>;
 
   // map(domid, refs, clearByte?, notifyPort?): an ArrayBuffer over the pages granted by `refs`, in
   // order. At its end the kernel clears the byte at `clearByte` and signals `notifyPort`.
@@ -64,10 +62,9 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     const auto clearByte = optionalIntegerArgument(
         info, 2, "clearByte", static_cast<uint32_t>(count * kPageSize - 1));
     const auto notifyPort = optionalIntegerArgument(info, 3, "notifyPort", kUint32Max);
-    openDescriptor(env, device_->descriptor);
+    const std::shared_ptr<Descriptor> device = device_.descriptor(env);
 
-    const uint64_t index = addToTable(env, domid, refs);
-    const std::shared_ptr<Descriptor> device = device_->descriptor;
+    const uint64_t index = addToTable(env, device->fd(), domid, refs);
     const auto release = [device, index, count] {
       ioctl_gntdev_unmap_grant_ref request = {};
       request.index = index;
@@ -82,12 +79,13 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
       throw;
     }
     mapping->afterEnd(release);
-    if (clearByte || notifyPort) setUnmapNotify(env, index, clearByte, notifyPort);
+    if (clearByte || notifyPort) setUnmapNotify(env, device->fd(), index, clearByte, notifyPort);
     return exposeMapping(env, std::move(mapping));
   }
 
   // Enters the grants into this handle's table; returns the offset at which mmap finds them.
-  uint64_t addToTable(Napi::Env env, uint32_t domid, const Elements<uint32_t> &refs) {
+  static uint64_t addToTable(Napi::Env env, int fd, uint32_t domid,
+                             const Elements<uint32_t> &refs) {
     const size_t count = refs.ElementLength();
     const size_t bytes = offsetof(ioctl_gntdev_map_grant_ref, refs) +
                          count * sizeof(ioctl_gntdev_grant_ref);
@@ -97,20 +95,21 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
     request->count = static_cast<uint32_t>(count);
     ioctl_gntdev_grant_ref *entries = request->refs;
     for (size_t i = 0; i < count; i++) entries[i] = {domid, refs[i]};
-    if (ioctl(device_->descriptor->fd(), IOCTL_GNTDEV_MAP_GRANT_REF, request) != 0) {
+    if (ioctl(fd, IOCTL_GNTDEV_MAP_GRANT_REF, request) != 0) {
       throwSystemError(env, errno, "IOCTL_GNTDEV_MAP_GRANT_REF");
     }
     return request->index;
   }
 
-  void setUnmapNotify(Napi::Env env, uint64_t index, std::optional<uint32_t> clearByte,
-                      std::optional<uint32_t> notifyPort) {
+  static void setUnmapNotify(Napi::Env env, int fd, uint64_t index,
+                             std::optional<uint32_t> clearByte,
+                             std::optional<uint32_t> notifyPort) {
     ioctl_gntdev_unmap_notify request = {};
     request.index = index + clearByte.value_or(0);
     request.action = (clearByte ? UNMAP_NOTIFY_CLEAR_BYTE : 0) |
                      (notifyPort ? UNMAP_NOTIFY_SEND_EVENT : 0);
     request.event_channel_port = notifyPort.value_or(0);
-    if (ioctl(device_->descriptor->fd(), IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &request) != 0) {
+    if (ioctl(fd, IOCTL_GNTDEV_SET_UNMAP_NOTIFY, &request) != 0) {
       throwSystemError(env, errno, "IOCTL_GNTDEV_SET_UNMAP_NOTIFY");
     }
   }
@@ -119,7 +118,8 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   // eight words of `operations`, and is answered in statuses[i]: ref, domid, offset in the peer's page,
   // length, 0 if from the peer and 1 if towards it, the number of a Uint8Array of `locals`, the byte of
   // it, and one that is not used. Or 2 if from that peer to another: then ref, offset and domid there.
-  static void copy(const Napi::CallbackInfo &info, Device &device) {
+  static void copy(const Napi::CallbackInfo &info, const SharedDevice &device,
+                   Segments &segments) {
     Napi::Env env = info.Env();
     auto words = typedArrayArgument<uint32_t>(info, 0, "operations", napi_uint32_array,
                                               kCopiesMax * kCopyWords);
@@ -129,9 +129,8 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
         typedArrayArgument<int16_t>(info, 2, "statuses", napi_int16_array, kCopiesMax);
     const size_t room = std::min(words.ElementLength() / kCopyWords, statuses.ElementLength());
     const uint32_t count = integerArgument(info, 3, "count", static_cast<uint32_t>(room));
-    const int fd = openDescriptor(env, device.descriptor).fd();
+    const int fd = device.fd(env);
 
-    auto &segments = device.segments;
     segments.resize(count);
     Local local;
     std::optional<uint32_t> current;
@@ -214,9 +213,9 @@ class Gntdev : public Napi::ObjectWrap<Gntdev> {
   }
 
   // Mappings made through it stay.
-  void close(const Napi::CallbackInfo &) { device_->descriptor.reset(); }
+  void close(const Napi::CallbackInfo &) { device_.close(); }
 
-  const std::shared_ptr<Device> device_;
+  SharedDevice device_;
 };
 
 }  // namespace

@@ -62,13 +62,6 @@ Elements<Element> typedArrayArgument(const Napi::CallbackInfo &info, size_t inde
   return Elements<Element>(data, length);
 }
 
-// Gives an object a method that is no property of its class and knows the object's native part without
-// a look-up through `this`: for what is called at every signal.
-template <typename Method>
-void setOwnMethod(Napi::Object object, const char *name, Method method) {
-  object.Set(name, Napi::Function::New(object.Env(), method, name));
-}
-
 // Throws an Error with `code`, `errno` and `syscall`, as Node's own file system calls do.
 [[noreturn]] void throwSystemError(Napi::Env env, int error, const char *syscall,
                                    const char *path = nullptr);
@@ -91,5 +84,32 @@ std::shared_ptr<Descriptor> openDevice(Napi::Env env, const char *path, int extr
 
 // The descriptor of a device handle; throws TypeError after the handle was closed.
 const Descriptor &openDescriptor(Napi::Env env, const std::shared_ptr<Descriptor> &descriptor);
+
+// A device handle of an object with methods of its own, which may outlive the object.
+class SharedDevice {
+ public:
+  explicit SharedDevice(std::shared_ptr<Descriptor> descriptor)
+      : state_(std::make_shared<std::shared_ptr<Descriptor>>(std::move(descriptor))) {}
+
+  // Each throws TypeError after `close`.
+  const std::shared_ptr<Descriptor> &descriptor(Napi::Env env) const {
+    openDescriptor(env, *state_);
+    return *state_;
+  }
+  int fd(Napi::Env env) const { return openDescriptor(env, *state_).fd(); }
+
+  // For all copies of this. Idempotent.
+  void close() { state_->reset(); }
+
+ private:
+  std::shared_ptr<std::shared_ptr<Descriptor>> state_;
+};
+
+// Gives an object a method that is no property of its class and knows the object's native part without
+// a look-up through `this`: for what is called at every signal.
+template <typename Method>
+void setOwnMethod(Napi::Object object, const char *name, Method method) {
+  object.Set(name, Napi::Function::New(object.Env(), method, name));
+}
 
 }  // namespace paravane

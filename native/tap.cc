@@ -72,7 +72,13 @@ class Tap : public Napi::ObjectWrap<Tap> {
     if (ioctl(descriptor->fd(), TUNSETOFFLOAD, offloads) < 0) {
       throwSystemError(env, errno, "TUNSETOFFLOAD");
     }
-    descriptor_ = std::move(descriptor);
+    device_ = std::make_unique<SharedDevice>(std::move(descriptor));
+    setOwnMethod(Value(), "read", [device = *device_](const Napi::CallbackInfo &call) {
+      return read(call, device.fd(call.Env()));
+    });
+    setOwnMethod(Value(), "write", [device = *device_](const Napi::CallbackInfo &call) {
+      return write(call, device.fd(call.Env()));
+    });
     control_ = std::make_unique<Descriptor>(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (control_->fd() < 0) throwSystemError(env, errno, "socket");
   }
@@ -87,13 +93,12 @@ class Tap : public Napi::ObjectWrap<Tap> {
                         InstanceMethod<&Tap::readAddress>("readAddress"),
                         InstanceMethod<&Tap::setAddress>("setAddress"),
                         InstanceMethod<&Tap::joinBridge>("joinBridge"),
-                        InstanceMethod<&Tap::read>("read"), InstanceMethod<&Tap::write>("write"),
                         InstanceMethod<&Tap::close>("close")});
   }
 
  private:
   int openFd(const Napi::CallbackInfo &info) const {
-    return openDescriptor(info.Env(), descriptor_).fd();
+    return device_->fd(info.Env());
   }
 
   Napi::Value fd(const Napi::CallbackInfo &info) {
@@ -174,8 +179,7 @@ class Tap : public Napi::ObjectWrap<Tap> {
   // with its own first byte at a page of `memory`: that is how they are copied to guests with the
   // least work. Puts two words for each into `places`: where its header begins in `memory`, and its
   // bytes with that. Returns how many, or a negative errno where there is none.
-  Napi::Value read(const Napi::CallbackInfo &info) {
-    const int fd = openFd(info);
+  static Napi::Value read(const Napi::CallbackInfo &info, int fd) {
     auto memory = typedArrayArgument<uint8_t>(info, 0, "memory", napi_uint8_array, kMemoryMax);
     auto places = typedArrayArgument<uint32_t>(info, 1, "places", napi_uint32_array,
                                                kBatchMax * kWordsPerFrame);
@@ -203,9 +207,8 @@ class Tap : public Napi::ObjectWrap<Tap> {
   // write(header, frame): one frame. The header is a virtio-net header and two bytes more: where it asks
   // for a checksum, these stand in the frame's place for it, whatever the frame has there. Returns 0
   // or a negative errno.
-  Napi::Value write(const Napi::CallbackInfo &info) {
+  static Napi::Value write(const Napi::CallbackInfo &info, int fd) {
     Napi::Env env = info.Env();
-    const int fd = openFd(info);
     auto header = typedArrayArgument<uint8_t>(info, 0, "header", napi_uint8_array, kWriteHeaderSize);
     auto frame = typedArrayArgument<uint8_t>(info, 1, "frame", napi_uint8_array, kFrameMax);
     if (header.ByteLength() != kWriteHeaderSize) {
@@ -235,12 +238,12 @@ class Tap : public Napi::ObjectWrap<Tap> {
   }
 
   void close(const Napi::CallbackInfo &) {
-    descriptor_.reset();
+    device_->close();
     control_.reset();
   }
 
   std::string name_;
-  std::shared_ptr<Descriptor> descriptor_;
+  std::unique_ptr<SharedDevice> device_;
   std::unique_ptr<Descriptor> control_;
 };
 
