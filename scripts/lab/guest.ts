@@ -44,9 +44,14 @@ const GUEST_TOOLS = [
   'iperf3',
 ];
 
-/** The initramfs of a guest that is told at its console what to do with its disks. */
-export function toolsGuestInitramfs(): string {
-  return guestInitramfs(readFileSync(join(CHECKOUT, 'scripts/lab/guest-tools.sh'), 'utf8'));
+/**
+ * The initramfs of a guest that is told at its console what to do with its disks.
+ *
+ * @param programs see `guestInitramfs`
+ */
+export function toolsGuestInitramfs(programs: readonly string[] = []): string {
+  const tail = readFileSync(join(CHECKOUT, 'scripts/lab/guest-tools.sh'), 'utf8');
+  return guestInitramfs(tail, programs);
 }
 
 /** The disk that such a guest must have as xvda, read-only. */

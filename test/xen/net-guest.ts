@@ -48,18 +48,23 @@ export async function runNetback(host: Host, ...options: string[]): Promise<void
 export const bridged = (number: 0 | 1, more = '') =>
   vifLine(`mac=${MACS[number]},bridge=${BRIDGE}${more}`);
 
-/** A guest with Debian's iperf3 and ethtool, and the interfaces of those lines. It is gone when the test ends. */
+/**
+ * A guest with Debian's iperf3 and ethtool, and the interfaces of those lines. It is gone when the test ends.
+ *
+ * @param programs see `guestInitramfs`
+ */
 export async function netGuest(
   { lab }: Host,
   name: string,
   type: GuestType,
   vifs: readonly string[],
+  programs: readonly string[] = [],
 ): Promise<Guest> {
   onTestFinished(async () => void (await lab.attempt(['xl', 'destroy', name])));
   const guest = await Guest.create(lab, {
     name,
     type,
-    ramdisk: toolsGuestInitramfs(),
+    ramdisk: toolsGuestInitramfs(programs),
     disks: [diskLine(guestToolsDisk(), 'xvda', 'ro')],
     vifs,
     memory_mib: 256,

@@ -1,8 +1,10 @@
 /** Our network ends against Linux's on real Xen, and against each other. */
+import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { OUR_TYPE } from '../../scripts/lab/block-peers.ts';
 import type { Guest, GuestType } from '../../scripts/lab/guest.ts';
 import { type Host, PARAVANE, startOurs, vifLine, XEN_NET_SCRIPT } from '../../scripts/lab/host.ts';
+import { guestProgram } from '../../scripts/lab/initramfs.ts';
 import { iperfResult, iperfServerIn, runIperf } from '../../scripts/lab/iperf.ts';
 import { NET_FEATURES, type NetFeature } from '../../src/net/features.ts';
 import { receiver, sender } from '../node/network-namespace.ts';
@@ -143,6 +145,29 @@ describe("our back end and Linux's front end", () => {
     expect(await host.leftovers(before)).toEqual([]);
   });
 
+  test('a guest with an XDP program gets the headroom that it asks for', async () => {
+    await runNetback(host);
+    const source = join(import.meta.dirname, 'guest-programs/xdp-pass.c');
+    const guest = await netGuest(host, 'xdp', 'pv', [bridged(0)], [guestProgram(source)]);
+    await setAddresses(guest);
+    await checkPing(guest);
+    const domid = (await host.lab.run(['xl', 'domid', guest.name])).trim();
+    const key = `/local/domain/${domid}/device/vif/0/xdp-headroom`;
+    const headroom = async () => (await host.lab.run(['xenstore-read', key])).trim();
+    await guest.run(
+      '(xdp-pass eth0 >/tmp/xdp 2>&1 &) ; until grep XDP /tmp/xdp; do sleep 0.1; done',
+    );
+    expect(await guest.run('cat /tmp/xdp')).toContain('XDP-ATTACHED');
+    expect(await headroom()).toBe('256');
+    await checkPing(guest);
+    await guest.run('killall xdp-pass');
+    const isGone = async () => (await headroom()) === '0' || undefined;
+    await host.lab.waitFor('the headroom to go', isGone, LIMIT_MS);
+    await checkPing(guest);
+    await checkContent(host, guest, DOM0, OWN.v4);
+    await guest.destroy();
+  });
+
   test('a bridge that is not there is told by xl', async () => {
     await runNetback(host);
     await netGuest(host, 'nobridge', 'pv', []);
@@ -239,6 +264,36 @@ describe('guests in the switch of our back end', () => {
     await runNetback(host, '--switch', '--dhcp', RANGE);
     const before = await host.traces();
     await useSwitch();
+    expect(await host.leftovers(before)).toEqual([]);
+  });
+
+  test('one that stops receiving costs the others nothing, and is reached again', async () => {
+    await runNetback(host, '--switch', '--dhcp', RANGE);
+    const { lab } = host;
+    const before = await host.traces();
+    const a = await netGuest(host, 'alder', 'pv', [switched(0)]);
+    const b = await netGuest(host, 'birch', 'pv', [switched(1)]);
+    await lease(a);
+    const ofB = await lease(b);
+    await a.run(`ping -c 3 -W 10 ${ofB}`);
+    // Otherwise the sender would ask where it is, and then send nothing more.
+    await a.run(`arp -s ${ofB} ${MACS[1]}`);
+    await lab.run(['xl', 'pause', 'birch']);
+    await a.run(`(ping -s 1400 -i 0.02 ${ofB} >/dev/null 2>&1 &)`);
+    const hasStalled = async () => !(await statistics(b)).carrier || undefined;
+    await lab.waitFor('the guest to stall', hasStalled, LIMIT_MS);
+    const { sent } = (await statistics(b)).counts;
+    expect(sent.dropped.expired).toBeGreaterThan(0);
+    await a.run('ping -c 3 -W 10 10.78.0.1');
+    await lab.run(['xl', 'unpause', 'birch']);
+    await lab.waitFor(
+      'the guest to come back',
+      async () => (await statistics(b)).carrier || undefined,
+      LIMIT_MS,
+    );
+    await a.run(`killall ping; until ping -c 1 -W 2 ${ofB}; do :; done; ping -c 3 -W 10 ${ofB}`);
+    await a.destroy();
+    await b.destroy();
     expect(await host.leftovers(before)).toEqual([]);
   });
 
