@@ -57,7 +57,7 @@ export class BegunBatch {
   /** The next `count` responses will be put, those for extra infos where `isExtra` says so. */
   note(count: number, isExtra: (index: number) => boolean): void {
     Atomics.store(this.words, MAGIC_WORD, 0);
-    for (let index = 0; index < this.extras.length; index++) this.extras[index] = 0;
+    this.extras.fill(0);
     for (let index = 0; index < count; index++) {
       if (isExtra(index)) this.extras[index >> 3] = this.extras[index >> 3]! | (1 << (index & 7));
     }

@@ -131,7 +131,7 @@ export class ExtraInfoWriter {
   }
 
   private begin(type: number, more: boolean): void {
-    for (let at = 0; at < this.slot.length; at++) this.slot[at] = 0;
+    this.slot.fill(0);
     this.gso.type = type;
     this.gso.flags = more ? XEN_NETIF_EXTRA_FLAG_MORE : 0;
   }

@@ -147,6 +147,7 @@ describe("our back end and Linux's front end", () => {
 
   test('a guest with an XDP program gets the headroom that it asks for', async () => {
     await runNetback(host);
+    const before = await host.traces();
     const source = join(import.meta.dirname, 'guest-programs/xdp-pass.c');
     const guest = await netGuest(host, 'xdp', 'pv', [bridged(0)], [guestProgram(source)]);
     await setAddresses(guest);
@@ -166,6 +167,7 @@ describe("our back end and Linux's front end", () => {
     await checkPing(guest);
     await checkContent(host, guest, DOM0, OWN.v4);
     await guest.destroy();
+    expect(await host.leftovers(before)).toEqual([]);
   });
 
   test('a bridge that is not there is told by xl', async () => {
